@@ -1,0 +1,45 @@
+"""Crossfade upgrades the embedding model of a live search index, online.
+
+upgrade = crossfade.fit(crossfade.Pairs.load("pairs.npz"))
+gallery = crossfade.open_gallery("qdrant://gallery", upgrade)
+job = crossfade.Backfill(gallery, encoder=embed_with_the_new_model)
+result = crossfade.evaluate(upgrade, gallery_set, query_set)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+from crossfade.embeddings import Pairs, Qrels, Space
+from crossfade.errors import CrossfadeError
+
+
+from crossfade.upgrade import Mode, Side, Upgrade
+
+__all__ = [
+    "Backfill",
+    "CrossfadeError",
+    "Gallery",
+    "Hit",
+    "Mode",
+    "Pairs",
+    "Qrels",
+    "Side",
+    "Space",
+    "Upgrade",
+    "__version__",
+    "evaluate",
+    "fit",
+    "open_gallery",
+]
+
+__version__ = "0.1.0"
+
+
+def fit(pairs: Pairs, method: str = "auto", **settings: Any) -> Upgrade:
+    """Fit an upgrade on pairs of old and new embeddings; see :func:`crossfade.fit.fit`."""
+    # Imported here: only fitting needs PyTorch, and serving must never load it.
+    from crossfade.fit.api import fit as fit_pairs
+
+    return fit_pairs(pairs, method, **settings)

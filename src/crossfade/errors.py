@@ -1,0 +1,98 @@
+"""Every error that Crossfade raises, as one tree.
+
+Each class is also the builtin that a caller would expect, so ``except ValueError`` keeps
+working. Messages say what was got, what was wanted, and what to do.
+
+    CrossfadeError
+    |-- InvalidInput (ValueError)         vectors, ids, labels, arguments
+    |   `-- SpaceMismatch                 vectors of two embedding spaces would meet
+    |-- DataFileError (ValueError)        an embeddings or qrels file that can't be read
+    |-- ArtifactError (ValueError)        an upgrade folder: truncated, edited, too new
+    |-- OutputError (OSError)             a result that can't be written; nothing is left behind
+    |-- MissingExtra (ImportError)        an optional package; carries the exact pip line
+    |-- StoreError (RuntimeError)         a vector store refused for good
+    |   `-- StoreUnavailable (ConnectionError)   ... or for now: may be tried again
+    |-- GalleryStateError (RuntimeError)  not allowed in the gallery's present state
+    |   `-- JobLocked                     another job owns this gallery
+    `-- EncoderError (RuntimeError)       an encoder failed for good
+        `-- EncoderUnavailable (ConnectionError) ... or for now: may be tried again
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArtifactError",
+    "CrossfadeError",
+    "DataFileError",
+    "EncoderError",
+    "EncoderUnavailable",
+    "GalleryStateError",
+    "InvalidInput",
+    "JobLocked",
+    "MissingExtra",
+    "OutputError",
+    "SpaceMismatch",
+    "StoreError",
+    "StoreUnavailable",
+]
+
+
+class CrossfadeError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+
+class InvalidInput(CrossfadeError, ValueError):
+    """Vectors, ids, labels or arguments that can't be used as they are."""
+
+
+class SpaceMismatch(InvalidInput):
+    """Vectors of two different embedding spaces would have met."""
+
+
+class DataFileError(CrossfadeError, ValueError):
+    """An embeddings or relevance file that can't be read."""
+
+
+class ArtifactError(CrossfadeError, ValueError):
+    """An upgrade folder that is truncated, edited, or of an unknown version."""
+
+
+class OutputError(CrossfadeError, OSError):
+    """A result could not be written; nothing half-written is left behind."""
+
+
+class MissingExtra(CrossfadeError, ImportError):
+    """An optional dependency is absent.
+
+    Args:
+        purpose: what needs it, e.g. ``"fitting"``.
+        extra: the name of the extra that brings it, e.g. ``"fit"``.
+    """
+
+    def __init__(self, purpose: str, extra: str) -> None:
+        super().__init__(f'{purpose} needs an optional package: pip install "crossfade[{extra}]"')
+        self.extra = extra
+
+
+class StoreError(CrossfadeError, RuntimeError):
+    """A vector store refused an operation for good."""
+
+
+class StoreUnavailable(StoreError, ConnectionError):
+    """A vector store can't be reached for now; the operation may be tried again."""
+
+
+class GalleryStateError(CrossfadeError, RuntimeError):
+    """The operation is not allowed in the gallery's present state."""
+
+
+class JobLocked(GalleryStateError):
+    """Another backfill job owns this gallery."""
+
+
+class EncoderError(CrossfadeError, RuntimeError):
+    """An encoder failed for good on the items it was given."""
+
+
+class EncoderUnavailable(EncoderError, ConnectionError):
+    """An encoder can't be reached for now; the batch may be tried again."""

@@ -1,0 +1,217 @@
+"""The contract of a vector store: what every back end must do, and nothing more.
+
+A store holds items: an id, a payload, a version, and at most one vector for each space. A
+version is an opaque number that changes with every write of the item's content; a vector
+computed from one version of an item is never attached to another.
+
+Conventions: rows ``(n, d)``, float32, unit length; the score is the inner product, higher is
+closer; equal scores are ordered by id (:func:`id_order`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Self
+
+from crossfade.embeddings import FloatArray, Space
+from crossfade.stores.filters import Filter
+
+__all__ = [
+    "Capabilities",
+    "Draft",
+    "Id",
+    "Item",
+    "Match",
+    "Outcome",
+    "Payload",
+    "Store",
+    "VectorWrite",
+    "id_order",
+]
+
+Id = int | str
+Payload = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """An item to write. Vectors by space name, each ``(d,)``."""
+
+    id: Id
+    vectors: Mapping[str, FloatArray] = field(default_factory=dict)
+    payload: Payload = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """An item as stored. ``vectors`` holds only the spaces that were asked for."""
+
+    id: Id
+    version: int
+    vectors: Mapping[str, FloatArray]
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One search result: score is the inner product."""
+
+    id: Id
+    version: int
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class VectorWrite:
+    """A vector computed from one version of an item, to be attached to that version only."""
+
+    id: Id
+    version: int
+    vector: FloatArray
+
+
+class Outcome(StrEnum):
+    """What became of a conditional vector write."""
+
+    APPLIED = "applied"
+    STALE = "stale"
+    """The item has been rewritten since; the vector describes something else."""
+    GONE = "gone"
+    """The item has been deleted; it is not brought back."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a store can do, as data."""
+
+    scheme: str
+    persistent: bool
+    approximate: bool
+    server: bool
+    extra: str | None
+    """The extra that installs it, or None."""
+
+
+class Store(ABC):
+    """A collection of items. All methods are safe to call from several threads."""
+
+    capabilities: Capabilities
+
+    @abstractmethod
+    def spaces(self) -> Mapping[str, Space]:
+        """The spaces for which items may hold vectors, by name."""
+
+    @abstractmethod
+    def ensure_space(self, space: Space) -> None:
+        """Allow vectors of a space. Doing it again is harmless.
+
+        Raises:
+            SpaceMismatch: the name is taken by a space of another dimension.
+        """
+
+    @abstractmethod
+    def drop_space(self, name: str) -> None:
+        """Forget a space and all its vectors; items stay. Unknown names are ignored."""
+
+    @abstractmethod
+    def put(self, drafts: Sequence[Draft]) -> None:
+        """Insert or replace whole items. Vectors that a draft lacks are gone afterwards.
+
+        Each item gets a new version. When it returns, the items are found by any search.
+
+        Raises:
+            SpaceMismatch: a vector of an unknown space or another dimension; nothing is written.
+        """
+
+    @abstractmethod
+    def set_vectors(self, space: str, writes: Sequence[VectorWrite]) -> list[Outcome]:
+        """Attach vectors to items, each only if the item still has the version given.
+
+        Never creates an item and never changes its version or payload. One outcome a write.
+        """
+
+    @abstractmethod
+    def delete(self, ids: Iterable[Id]) -> int:
+        """Delete items; returns how many there were. Unknown ids are ignored."""
+
+    @abstractmethod
+    def get(self, ids: Sequence[Id], *, vectors: Sequence[str] = ()) -> list[Item | None]:
+        """Read items by id, in the order asked; None where there is none."""
+
+    @abstractmethod
+    def search(
+        self,
+        space: str,
+        queries: FloatArray,
+        k: int,
+        *,
+        lacks: str | None = None,
+        filter: Filter | None = None,
+        exact: bool = True,
+    ) -> list[list[Match]]:
+        """The k closest items that hold a vector of ``space``, for each query.
+
+        Args:
+            queries: ``(q, d)`` unit rows.
+            lacks: leave out items that hold a vector of this space too.
+            filter: leave out items whose payload does not match.
+            exact: compare with every vector instead of an approximate index.
+
+        Returns:
+            ``q`` lists, best first, ties by id; shorter than k only if fewer items qualify.
+        """
+
+    @abstractmethod
+    def scan(
+        self,
+        *,
+        after: Id | None = None,
+        n: int,
+        lacks: str | None = None,
+        vectors: Sequence[str] = (),
+    ) -> list[Item]:
+        """Up to n items in the store's own strict order of ids, beginning behind ``after``.
+
+        An item that exists during a whole sequence of scans is seen exactly once, whatever is
+        written meanwhile. ``lacks`` leaves out items that hold a vector of that space.
+        """
+
+    @abstractmethod
+    def count(self, *, has: str | None = None, lacks: str | None = None) -> int:
+        """How many items hold, or lack, a vector of a space; all items without arguments."""
+
+    @abstractmethod
+    def read_pointer(self, name: str) -> str | None:
+        """A small named text kept with the collection (its state), or None."""
+
+    @abstractmethod
+    def swap_pointer(self, name: str, expect: str | None, value: str | None) -> bool:
+        """Set a named text durably if it is ``expect`` now; returns whether it was."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Make everything written so far survive a crash of machine and process."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Flush and release the store. Closing again is harmless."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def id_order(id: Id) -> tuple[bool, int, str]:
+    """Sort key of ids: integers by value, then strings by code point."""
+    return (True, 0, id) if isinstance(id, str) else (False, id, "")

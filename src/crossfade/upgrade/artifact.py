@@ -1,0 +1,155 @@
+"""The upgrade folder: ``upgrade.json`` + ``weights.safetensors``, versioned and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from crossfade.durable import replace_folder
+from crossfade.embeddings import FloatArray, Space
+from crossfade.errors import ArtifactError, InvalidInput
+from crossfade.upgrade.calibration import Calibration
+from crossfade.upgrade.transform import Transform
+from crossfade.upgrade.two_encoder import TwoEncoder
+from crossfade.upgrade.upgrade import Side, Upgrade
+
+__all__ = ["FORMAT_VERSION", "load", "save", "upgrade_id"]
+
+FORMAT_VERSION = 1
+MANIFEST = "upgrade.json"
+WEIGHTS = "weights.safetensors"
+_TRANSFORMS = ("psi", "forward", "rho")
+
+
+def save(upgrade: Upgrade, path: Path) -> None:
+    """Write the folder atomically; see :meth:`Upgrade.save`."""
+    weights = save_tensors(_tensors(upgrade))
+    manifest = _manifest(upgrade, weights)
+    with replace_folder(path, marker=MANIFEST) as folder:
+        (folder / WEIGHTS).write_bytes(weights)
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> Upgrade:
+    """Read and verify the folder; see :meth:`Upgrade.load`."""
+    manifest = _read_manifest(path / MANIFEST)
+    try:
+        weights = (path / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path / WEIGHTS} can't be read: {error}; copy it again") from error
+    if hashlib.sha256(weights).hexdigest() != manifest.get("weights_sha256"):
+        raise ArtifactError(
+            f"{path / WEIGHTS} is not the file that {MANIFEST} describes (truncated or edited, "
+            f"{len(weights)} bytes); copy the folder again or fit anew"
+        )
+    try:
+        return _restore(manifest, load_tensors(weights))
+    except (KeyError, TypeError, SafetensorError, InvalidInput) as error:
+        raise ArtifactError(f"{path} can't be restored: {error!r}; fit anew") from error
+
+
+def upgrade_id(upgrade: Upgrade) -> str:
+    """SHA-256 over all that decides answers: spaces, side, calibration and weights."""
+    weights = save_tensors(_tensors(upgrade))
+    decisive = {key: value for key, value in _content(upgrade).items() if key != "report"}
+    return hashlib.sha256(_canonical(decisive) + weights).hexdigest()
+
+
+def _manifest(upgrade: Upgrade, weights: bytes) -> dict[str, Any]:
+    manifest = {
+        "format": "crossfade-upgrade",
+        "format_version": FORMAT_VERSION,
+        **_content(upgrade),
+        "id": upgrade.id,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    return {**manifest, "manifest_sha256": hashlib.sha256(_canonical(manifest)).hexdigest()}
+
+
+def _content(upgrade: Upgrade) -> dict[str, Any]:
+    two = upgrade.two_encoder
+    transforms = {
+        name: transform.describe()
+        for name in _TRANSFORMS
+        if (transform := getattr(upgrade, name)) is not None
+    }
+    return {
+        "method": upgrade.method,
+        "source": {"name": upgrade.source.name, "dim": upgrade.source.dim},
+        "target": {"name": upgrade.target.name, "dim": upgrade.target.dim},
+        "side": upgrade.side.value,
+        "transforms": transforms,
+        "calibration": upgrade.calibration.describe(),
+        "two_encoder": None if two is None else {"weight": two.weight},
+        "report": dict(upgrade.report),
+    }
+
+
+def _tensors(upgrade: Upgrade) -> dict[str, FloatArray]:
+    tensors = {}
+    for name in _TRANSFORMS:
+        transform: Transform | None = getattr(upgrade, name)
+        if transform is not None:
+            tensors.update({f"{name}.{key}": value for key, value in transform.tensors().items()})
+    if upgrade.two_encoder is not None:
+        tensors["two_encoder.reference_old"] = upgrade.two_encoder.reference_old
+    return tensors
+
+
+def _restore(manifest: Mapping[str, Any], tensors: Mapping[str, FloatArray]) -> Upgrade:
+    transforms = {
+        name: Transform.restore(
+            description,
+            {
+                key.removeprefix(f"{name}."): value
+                for key, value in tensors.items()
+                if key.startswith(f"{name}.")
+            },
+        )
+        for name, description in manifest["transforms"].items()
+    }
+    two = manifest["two_encoder"]
+    return Upgrade(
+        method=manifest["method"],
+        source=Space(**manifest["source"]),
+        target=Space(**manifest["target"]),
+        side=Side(manifest["side"]),
+        **transforms,
+        calibration=Calibration.restore(manifest["calibration"]),
+        two_encoder=None
+        if two is None
+        else TwoEncoder(two["weight"], tensors["two_encoder.reference_old"]),
+        report=manifest["report"],
+    )
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path.parent} is no upgrade folder: it has no {MANIFEST}") from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} can't be read ({error}); is it truncated?") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != "crossfade-upgrade":
+        raise ArtifactError(f"{path} does not describe an upgrade")
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ArtifactError(
+            f"{path} has format version {version}, this release reads {FORMAT_VERSION}; "
+            "install the release that wrote it, or fit anew"
+        )
+    recorded = manifest.pop("manifest_sha256", None)
+    if recorded != hashlib.sha256(_canonical(manifest)).hexdigest():
+        raise ArtifactError(f"{path} was edited after it was written; fit anew, or restore it")
+    return manifest
+
+
+def _canonical(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

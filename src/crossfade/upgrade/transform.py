@@ -1,0 +1,162 @@
+"""The forward pass of every map, in NumPy: serving needs no PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from crossfade.embeddings import FloatArray, normalise
+from crossfade.errors import ArtifactError, InvalidInput, SpaceMismatch
+
+__all__ = ["Affine", "Transform"]
+
+Skip = Literal["none", "identity", "affine"]
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """``x -> x @ weight + bias``; weight ``(d_in, d_out)``, bias ``(d_out,)``, float32."""
+
+    weight: FloatArray
+    bias: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.weight.ndim != 2 or self.bias.shape != (self.weight.shape[1],):
+            raise InvalidInput(
+                f"affine map of weight {self.weight.shape} and bias {self.bias.shape}; "
+                "wanted (d_in, d_out) and (d_out,)"
+            )
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        return np.asarray(x @ self.weight + self.bias, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Transform:
+    """``x -> skip(x) + MLP(x)``, scaled to unit length.
+
+    One form covers all maps: Procrustes and ridge are a skip alone, psi is an MLP alone,
+    rho is the identity plus an MLP, the nonlinear forward map a ridge plus an MLP. Batch
+    normalisation is folded into the layers when a network is exported.
+
+    Attributes:
+        skip: an affine map, the identity (True), or nothing (None).
+        layers: the MLP; ReLU between layers, none after the last. May be empty.
+    """
+
+    skip: Affine | Literal[True] | None
+    layers: tuple[Affine, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.skip is None and not self.layers:
+            raise InvalidInput("a transform needs a skip or at least one layer")
+        for first, second in zip(self.layers, self.layers[1:], strict=False):
+            if first.weight.shape[1] != second.weight.shape[0]:
+                raise InvalidInput(
+                    f"layers of {first.weight.shape} and {second.weight.shape} don't connect"
+                )
+        if len(set(self._shapes())) > 1:
+            raise InvalidInput(f"skip and layers disagree about the widths: {self._shapes()}")
+
+    @property
+    def dim_in(self) -> int:
+        """Width of the embeddings taken."""
+        return self._shapes()[0][0]
+
+    @property
+    def dim_out(self) -> int:
+        """Width of the embeddings given."""
+        return self._shapes()[0][1]
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        """Map ``(n, dim_in)`` embeddings to ``(n, dim_out)`` unit rows.
+
+        A row that maps to the exact zero vector keeps a direction: the first axis.
+
+        Raises:
+            SpaceMismatch: the width of ``x`` is not ``dim_in``.
+        """
+        out = self.raw(x)
+        dead = ~out.any(axis=1)
+        if dead.any():
+            out[dead, 0] = 1.0
+        return normalise(out)
+
+    def raw(self, x: FloatArray) -> FloatArray:
+        """The same before scaling; the length says how sure a regression is of a row."""
+        if x.ndim != 2 or x.shape[1] != self.dim_in:
+            raise SpaceMismatch(f"transform takes (n, {self.dim_in}), got {x.shape}")
+        if not self.layers:
+            assert isinstance(self.skip, Affine)
+            return self.skip(x)
+        hidden = x
+        for layer in self.layers[:-1]:
+            hidden = np.maximum(layer(hidden), 0.0)
+        out = self.layers[-1](hidden)
+        if self.skip is True:
+            return out + x
+        return out if self.skip is None else out + self.skip(x)
+
+    def tensors(self) -> dict[str, FloatArray]:
+        """Weights by name, for saving."""
+        named = {}
+        if isinstance(self.skip, Affine):
+            named.update({"skip.weight": self.skip.weight, "skip.bias": self.skip.bias})
+        for index, layer in enumerate(self.layers):
+            named[f"layers.{index}.weight"] = layer.weight
+            named[f"layers.{index}.bias"] = layer.bias
+        return {name: np.ascontiguousarray(value) for name, value in named.items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that tell its weights from any other's."""
+        digest = hashlib.sha256(repr(sorted(self.describe().items())).encode())
+        for name, value in sorted(self.tensors().items()):
+            digest.update(name.encode() + value.tobytes())
+        return digest.hexdigest()[:12]
+
+    def describe(self) -> dict[str, object]:
+        """What :meth:`restore` needs beside the weights."""
+        skip: Skip = "none" if self.skip is None else "identity" if self.skip is True else "affine"
+        return {"skip": skip, "layers": len(self.layers)}
+
+    @classmethod
+    def restore(
+        cls, description: Mapping[str, object], tensors: Mapping[str, FloatArray]
+    ) -> Transform:
+        """Build a transform from :meth:`describe` and :meth:`tensors`.
+
+        Raises:
+            ArtifactError: weights are missing or don't fit together.
+        """
+        try:
+            skip: Affine | Literal[True] | None
+            match description["skip"]:
+                case "identity":
+                    skip = True
+                case "affine":
+                    skip = Affine(tensors["skip.weight"], tensors["skip.bias"])
+                case _:
+                    skip = None
+            layers = tuple(
+                Affine(tensors[f"layers.{index}.weight"], tensors[f"layers.{index}.bias"])
+                for index in range(int(str(description["layers"])))
+            )
+            return cls(skip, layers)
+        except (KeyError, ValueError) as error:
+            raise ArtifactError(
+                f"the artifact's weights don't fit its description: {error}"
+            ) from error
+
+    def _shapes(self) -> Sequence[tuple[int, int]]:
+        shapes = []
+        if self.layers:
+            shapes.append((self.layers[0].weight.shape[0], self.layers[-1].weight.shape[1]))
+        if isinstance(self.skip, Affine):
+            shapes.append((self.skip.weight.shape[0], self.skip.weight.shape[1]))
+        return shapes

@@ -1,0 +1,216 @@
+"""An upgrade: everything that fitting hands on to serving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from crossfade.embeddings import FloatArray, Space, unit_rows
+from crossfade.errors import InvalidInput
+from crossfade.upgrade.calibration import Calibration
+from crossfade.upgrade.transform import Transform
+from crossfade.upgrade.two_encoder import TwoEncoder, score_scale
+
+__all__ = ["Mode", "OldSide", "Side", "Upgrade"]
+
+
+class Side(StrEnum):
+    """On which side of the old part of the gallery the map works."""
+
+    QUERY = "query"
+    """psi maps the new query to the old space; stored vectors stay untouched."""
+    ITEMS = "items"
+    """A forward map rewrites old vectors into the new space once, before the backfill."""
+    NONE = "none"
+    """No map: the old query searches the old vectors (two encoder passes)."""
+
+
+class Mode(StrEnum):
+    """How a query searches."""
+
+    ONE_ENCODER = "one-encoder"
+    """The new embedding of the query alone."""
+    TWO_ENCODER = "two-encoder"
+    """The old embedding too: both models score the items not yet backfilled."""
+    OLD = "old"
+    """The old system, exactly: old query, old vectors, at any coverage."""
+
+
+@dataclass(frozen=True, eq=False)
+class Upgrade:
+    """A fitted upgrade from one embedding space to another.
+
+    Attributes:
+        method: the fitting method's name.
+        source: the old space. target: the new model's space.
+        side: on which side the map works.
+        psi: reverse query transform, new -> old (side ``query``).
+        forward: forward map, old -> new (side ``items``); onto rho's space if there is a rho.
+        rho: new-space head, new -> new'; applied to what is backfilled and to queries.
+        calibration: old-side scores onto the new side's scale.
+        two_encoder: how to use the old query too, or None if the method can't.
+        report: what fitting measured: data hash, settings, held-out curve, seconds.
+    """
+
+    method: str
+    source: Space
+    target: Space
+    side: Side
+    psi: Transform | None = None
+    forward: Transform | None = None
+    rho: Transform | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+    two_encoder: TwoEncoder | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        given = {"psi": self.psi, "forward": self.forward, "rho": self.rho}
+        wanted = {Side.QUERY: "psi", Side.ITEMS: "forward", Side.NONE: None}[self.side]
+        for name in ("psi", "forward"):
+            if (given[name] is not None) != (name == wanted):
+                raise InvalidInput(f"an upgrade of side {self.side.value!r} takes only {wanted}")
+        widths = {
+            "psi": (self.target.dim, self.source.dim),
+            "forward": (self.source.dim, self.target.dim),
+            "rho": (self.target.dim, self.target.dim),
+        }
+        for name, transform in given.items():
+            if transform and (transform.dim_in, transform.dim_out) != widths[name]:
+                raise InvalidInput(
+                    f"{name} maps {transform.dim_in} to {transform.dim_out} dimensions, "
+                    f"wanted {widths[name][0]} to {widths[name][1]}"
+                )
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of everything that decides answers; two upgrades with one id are the same."""
+        from crossfade.upgrade.artifact import upgrade_id
+
+        return upgrade_id(self)
+
+    @property
+    def stored(self) -> Space:
+        """The space of backfilled vectors: the target's, or rho's image of it."""
+        if self.rho is None:
+            return self.target
+        return Space(f"{self.target.name}+rho:{self.rho.fingerprint}", self.target.dim)
+
+    @property
+    def mapped(self) -> Space | None:
+        """The space of forward-mapped old vectors, or None where the map works on queries."""
+        if self.forward is None:
+            return None
+        name = f"{self.stored.name}~{self.source.name}:{self.forward.fingerprint}"
+        return Space(name, self.target.dim)
+
+    def store_new(self, new: Any) -> FloatArray:
+        """What is stored for new embeddings, and what a query is on the new side: rho(new).
+
+        Args:
+            new: ``(n, d_new)`` embeddings of the target space.
+        """
+        rows = unit_rows(new, dim=self.target.dim, name=f"{self.target.name} embeddings")
+        return rows if self.rho is None else self.rho(rows)
+
+    def map_items(self, old: Any) -> FloatArray | None:
+        """Forward-mapped old embeddings ``(n, d_new)``; None where the map works on queries."""
+        if self.forward is None:
+            return None
+        return self.forward(unit_rows(old, dim=self.source.dim, name="old embeddings"))
+
+    def old_side(
+        self, query_new: Any, query_old: Any | None = None, mode: Mode | str = Mode.ONE_ENCODER
+    ) -> OldSide:
+        """Prepare queries for the items that are not yet backfilled.
+
+        Args:
+            query_new: ``(q, d_new)``; query_old: ``(q, d_old)``, needed in two-encoder mode
+                and by upgrades without a map.
+
+        Raises:
+            InvalidInput: the mode needs ``query_old`` and there is none.
+        """
+        mode = Mode(mode)
+        needs_old = mode is Mode.TWO_ENCODER or self.side is Side.NONE
+        if needs_old and query_old is None:
+            raise InvalidInput(
+                f"method {self.method!r} in {mode.value} mode needs the old model's embedding of "
+                "the query as well: give query_old"
+            )
+        old = unit_rows(query_old, dim=self.source.dim, name="query_old") if needs_old else None
+        new = unit_rows(query_new, dim=self.target.dim, name="query_new")
+        if old is not None and len(old) != len(new):
+            raise InvalidInput(f"query_old has {len(old)} rows, query_new {len(new)}")
+        mapped_query = self.psi(new) if self.psi else self.store_new(new) if self.forward else old
+        assert mapped_query is not None
+        two = self.two_encoder if mode is Mode.TWO_ENCODER else None
+        return OldSide(self, mapped_query, old if two else None, two)
+
+    def save(self, path: str | Path) -> None:
+        """Write the artifact folder ``upgrade.json`` + ``weights.safetensors`` atomically.
+
+        Raises:
+            OutputError: the folder is somebody else's or can't be written.
+        """
+        from crossfade.upgrade.artifact import save
+
+        save(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Upgrade:
+        """Read an artifact folder.
+
+        Raises:
+            ArtifactError: missing, truncated, edited, or of a newer version.
+        """
+        from crossfade.upgrade.artifact import load
+
+        return load(Path(path))
+
+
+@dataclass(frozen=True, eq=False)
+class OldSide:
+    """Queries prepared for the old side: what to search with, and how its scores read.
+
+    Attributes:
+        search_query: ``(q, d)`` unit vectors for the index that the map works on (the mapped
+            vectors for side ``items``, the old ones otherwise).
+        old_query: ``(q, d_old)`` for the old vectors as well, in two-encoder mode only.
+    """
+
+    upgrade: Upgrade
+    search_query: FloatArray
+    old_query: FloatArray | None
+    two_encoder: TwoEncoder | None
+
+    def scores(self, old: FloatArray, mapped: FloatArray | None) -> FloatArray:
+        """Scores ``(q, n)`` of items by their vectors, comparable with the new side's.
+
+        Args:
+            old: ``(n, d_old)`` old embeddings.
+            mapped: ``(n, d_new)`` from :meth:`Upgrade.map_items`, for side ``items``.
+        """
+        base = self.calibrated(self.search_query @ (old if mapped is None else mapped).T)
+        if self.two_encoder is None or self.old_query is None:
+            return base
+        mapped_scale, old_scale = self._scales
+        return self.two_encoder.combine(base, self.old_query @ old.T, mapped_scale, old_scale)
+
+    def calibrated(self, scores: Any) -> FloatArray:
+        """Raw similarities of the searched index, on the new side's scale (one encoder)."""
+        return self.upgrade.calibration(scores)
+
+    @cached_property
+    def _scales(self) -> tuple[Any, Any]:
+        assert self.two_encoder is not None and self.old_query is not None
+        reference = self.two_encoder.reference_old
+        images = self.upgrade.map_items(reference)
+        vectors = reference if images is None else images
+        return (
+            score_scale(self.calibrated(self.search_query @ vectors.T)),
+            score_scale(self.old_query @ reference.T),
+        )
