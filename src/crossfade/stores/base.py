@@ -5,7 +5,9 @@ version is an opaque number that changes with every write of the item's content;
 computed from one version of an item is never attached to another.
 
 Conventions: rows ``(n, d)``, float32, unit length; the score is the inner product, higher is
-closer; equal scores are ordered by id (:func:`id_order`).
+closer; equal scores are ordered by id (:func:`id_order`). Ids are integers from -2^63 to
+2^63-1 or strings; payloads are JSON objects. :mod:`crossfade.stores.checks` holds the checks
+that every store makes, :class:`crossfade.testing.StoreContract` the tests it must pass.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -101,6 +104,14 @@ class Store(ABC):
 
     capabilities: Capabilities
 
+    @property
+    def folder(self) -> Path | None:
+        """A folder on this machine that lives and dies with the collection, if there is one.
+
+        A backfill keeps its journal there; without it the journal lives in memory.
+        """
+        return None
+
     @abstractmethod
     def spaces(self) -> Mapping[str, Space]:
         """The spaces for which items may hold vectors, by name."""
@@ -121,17 +132,24 @@ class Store(ABC):
     def put(self, drafts: Sequence[Draft]) -> None:
         """Insert or replace whole items. Vectors that a draft lacks are gone afterwards.
 
-        Each item gets a new version. When it returns, the items are found by any search.
+        Each item gets a new version. When it returns, the items are found by any search, and
+        they survive the death of the process.
 
         Raises:
             SpaceMismatch: a vector of an unknown space or another dimension; nothing is written.
+            InvalidInput: an id twice, a vector that is not of unit length, or a payload that
+                is not JSON; nothing is written.
         """
 
     @abstractmethod
     def set_vectors(self, space: str, writes: Sequence[VectorWrite]) -> list[Outcome]:
         """Attach vectors to items, each only if the item still has the version given.
 
-        Never creates an item and never changes its version or payload. One outcome a write.
+        Never creates an item and never changes its version, payload or other vectors. One
+        outcome a write, in the order given; if an id comes twice, the last applied stands.
+
+        Raises:
+            SpaceMismatch: an unknown space or another dimension; nothing is written.
         """
 
     @abstractmethod
@@ -162,7 +180,12 @@ class Store(ABC):
             exact: compare with every vector instead of an approximate index.
 
         Returns:
-            ``q`` lists, best first, ties by id; shorter than k only if fewer items qualify.
+            ``q`` lists, best first, ties by id, also at the cut after k; shorter than k only
+            if fewer items qualify.
+
+        Raises:
+            SpaceMismatch: an unknown space or queries of another dimension.
+            InvalidInput: k below 1, or a filter of another form.
         """
 
     @abstractmethod
@@ -177,12 +200,16 @@ class Store(ABC):
         """Up to n items in the store's own strict order of ids, beginning behind ``after``.
 
         An item that exists during a whole sequence of scans is seen exactly once, whatever is
-        written meanwhile. ``lacks`` leaves out items that hold a vector of that space.
+        written meanwhile. ``lacks`` leaves out items that hold a vector of that space; a name
+        that is no space is lacked by all. ``after`` need not exist any more.
         """
 
     @abstractmethod
     def count(self, *, has: str | None = None, lacks: str | None = None) -> int:
-        """How many items hold, or lack, a vector of a space; all items without arguments."""
+        """How many items hold, or lack, a vector of a space; all items without arguments.
+
+        With both arguments: how many hold the one and lack the other.
+        """
 
     @abstractmethod
     def read_pointer(self, name: str) -> str | None:

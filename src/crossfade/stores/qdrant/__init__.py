@@ -1,0 +1,35 @@
+"""``qdrant://PATH``: Qdrant's engine in this process, on disk. One process owns a folder.
+
+``qdrant://gallery`` is a folder below the working directory, ``qdrant:///srv/gallery`` an
+absolute one. It is created if it is not there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crossfade.errors import InvalidInput, MissingExtra
+from crossfade.stores.base import Store
+
+__all__ = ["open_store"]
+
+
+def open_store(location: str) -> Store:
+    """Open or create the collection in a folder.
+
+    Args:
+        location: the folder's path, what follows ``qdrant://``.
+
+    Raises:
+        MissingExtra: the engine's package is not installed.
+        StoreError: another process owns the folder, or it is damaged or somebody else's.
+    """
+    if not location:
+        raise InvalidInput("qdrant:// needs a folder: qdrant://PATH or qdrant:///ABSOLUTE/PATH")
+    try:
+        from crossfade.stores.qdrant.store import QdrantStore
+    except ModuleNotFoundError as error:
+        if error.name != "qdrant_edge":
+            raise
+        raise MissingExtra("the qdrant:// store", "qdrant") from error
+    return QdrantStore(Path(location))

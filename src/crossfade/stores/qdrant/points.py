@@ -1,0 +1,134 @@
+"""Items as the engine's points, and filters as its conditions.
+
+A point's id is the item's where that is an integer from 0 on, else a UUID made of it. Its
+payload is ours alone: the id, the version, and the user's fields sorted by type, because the
+engine would let ``True`` match 1, and would look into lists and dotted names.
+
+    {"id": -5, "version": 7, "text": {..}, "number": {..}, "flag": {.. 0 or 1}, "other": "JSON"}
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+from urllib.parse import quote, unquote
+
+import qdrant_edge as edge
+
+from crossfade.errors import StoreError
+from crossfade.stores.base import Id
+from crossfade.stores.filters import EXACT_FLOATS, Filter
+
+__all__ = [
+    "KEY_FIELDS",
+    "PointId",
+    "condition",
+    "point_id",
+    "point_payload",
+    "record_id",
+    "user_payload",
+]
+
+PointId: TypeAlias = int | uuid.UUID | str
+KEY_FIELDS = ["id", "version"]
+"""All that a conditional write or a search result needs of a payload."""
+
+_NAMESPACE = uuid.UUID("c4055fad-e000-5000-8000-000000000001")
+
+
+def point_id(id: Id) -> PointId:
+    """The engine's id for an item's id."""
+    if isinstance(id, int) and id >= 0:
+        return id
+    kind = "integer" if isinstance(id, int) else "text"
+    return uuid.uuid5(_NAMESPACE, f"{kind}:{id}")
+
+
+def record_id(record: Any) -> Id:
+    """The item's id of a record read with :data:`KEY_FIELDS`."""
+    payload = record.payload or {}
+    if "version" not in payload:
+        raise StoreError(
+            f"point {record.id} was not written by this store; the folder holds foreign data"
+        )
+    id: Id = payload.get("id", record.id)
+    return id
+
+
+def point_payload(id: Id, version: int, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored with the point of an item."""
+    stored: dict[str, Any] = {"version": version}
+    if point_id(id) != id:
+        stored["id"] = id
+    other: dict[str, Any] = {}
+    for key, value in payload.items():
+        kind = _kind(value)
+        if kind is None:
+            other[key] = value
+        else:
+            typed = int(value) if kind == "flag" else value
+            stored.setdefault(kind, {})[quote(key, safe="")] = typed
+    if other:
+        stored["other"] = json.dumps(other)
+    return stored
+
+
+def user_payload(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's payload back from what is stored."""
+    payload: dict[str, Any] = {}
+    for kind in ("text", "number"):
+        payload |= {unquote(key): value for key, value in stored.get(kind, {}).items()}
+    payload |= {unquote(key): bool(value) for key, value in stored.get("flag", {}).items()}
+    payload |= json.loads(stored.get("other", "{}"))
+    return payload
+
+
+def condition(filter: Filter) -> Any:
+    """The engine's form of a checked filter."""
+    return edge.Filter(must=[_condition(key, value) for key, value in filter.items()])
+
+
+def _condition(key: str, value: Any) -> Any:
+    if key == "and":
+        return edge.Filter(must=[condition(part) for part in value])
+    if key == "or":
+        return edge.Filter(should=[condition(part) for part in value])
+    if key == "not":
+        return edge.Filter(must_not=[condition(value)])
+    if not isinstance(value, Mapping):
+        return _equal(key, value)
+    if "in" in value:
+        return _any(_equal(key, choice) for choice in value["in"])
+    bounds = {name: float(bound) for name, bound in value.items()}
+    return edge.FieldCondition(_path("number", key), range=edge.RangeFloat(**bounds))
+
+
+def _equal(key: str, value: str | float | bool) -> Any:
+    if isinstance(value, str):
+        return edge.FieldCondition(_path("text", key), match=edge.MatchValue(value))
+    if isinstance(value, bool):
+        return edge.FieldCondition(_path("flag", key), match=edge.MatchValue(int(value)))
+    if abs(value) < EXACT_FLOATS:
+        exactly = edge.RangeFloat(gte=float(value), lte=float(value))
+        return edge.FieldCondition(_path("number", key), range=exactly)
+    return edge.FieldCondition(_path("number", key), match=edge.MatchValue(int(value)))
+
+
+def _any(conditions: Iterable[Any]) -> Any:
+    listed = list(conditions)
+    # An empty "should" lets everything pass; an empty set of ids nothing.
+    return edge.Filter(should=listed) if listed else edge.HasIdCondition(set())
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "flag"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "text" if isinstance(value, str) else None
+
+
+def _path(kind: str, key: str) -> str:
+    return f'{kind}."{quote(key, safe="")}"'
