@@ -13,6 +13,7 @@ from typing import Any
 
 from crossfade.embeddings import Pairs, Qrels, Space
 from crossfade.errors import CrossfadeError
+from crossfade.gallery import Gallery, Hit, open_gallery
 
 
 from crossfade.upgrade import Mode, Side, Upgrade

@@ -1,0 +1,327 @@
+"""The two galleries as one: search, rank merge, live writes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+
+from crossfade.embeddings import FloatArray, unit_rows
+from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch, StoreError
+from crossfade.gallery.merge import Candidate, HitSide
+from crossfade.gallery.prepare import map_old_vectors
+from crossfade.gallery.sides import Request, TwoSides
+from crossfade.gallery.state import GalleryState, Phase, change_phase, read_state
+from crossfade.stores import Draft, Filter, Id, Payload, Store
+from crossfade.stores.checks import check_k, plain_ids
+from crossfade.upgrade import Mode, Side, Upgrade
+
+__all__ = ["Gallery", "Hit"]
+
+_QUIET_ATTEMPTS = 3
+_PUT_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One search result.
+
+    Attributes:
+        score: similarity on the new side's scale; higher is closer.
+        side: ``"new"`` if the item's new embedding was found, ``"old"`` otherwise.
+    """
+
+    id: Id
+    score: float
+    side: HitSide
+    payload: Payload
+
+
+class Gallery:
+    """A collection on its way from one embedding space to another. See :func:`open_gallery`.
+
+    Every item is on one side: the new one if it holds a vector of the new space, else the old
+    one. Items are moved by :class:`crossfade.Backfill`; searches and writes go on meanwhile.
+    All methods may be called from several threads.
+    """
+
+    def __init__(self, store: Store, upgrade: Upgrade) -> None:
+        self.store = store
+        self.upgrade = upgrade
+        self.write_lock = threading.RLock()
+        """Held while items are written and while the gallery's phase is decided."""
+        # Odd while items are written that may go from the new side back to the old one.
+        self._moves_back = 0
+        self._sides = TwoSides(store, upgrade.source, upgrade.stored, upgrade.mapped)
+
+    @property
+    def state(self) -> GalleryState:
+        """The durable state: which upgrade, and how far."""
+        state = read_state(self.store)
+        if state is None or state.upgrade_id != self.upgrade.id:
+            raise GalleryStateError(
+                "the gallery has been opened with another upgrade since; open it again"
+            )
+        return state
+
+    @property
+    def count(self) -> int:
+        """How many items there are."""
+        return self.store.count()
+
+    @property
+    def coverage(self) -> float:
+        """The share of items on the new side, 0 to 1. Nothing is left to move in an empty
+        gallery: 1."""
+        items = self.store.count()
+        return self.store.count(has=self.upgrade.stored.name) / items if items else 1.0
+
+    def search(
+        self,
+        query_new: Any | None,
+        k: int = 10,
+        *,
+        query_old: Any | None = None,
+        mode: Mode | str = Mode.ONE_ENCODER,
+        filter: Filter | None = None,
+        exact: bool = True,
+    ) -> list[list[Hit]]:
+        """The k best items for each query.
+
+        Args:
+            query_new: ``(q, d_new)`` or ``(d_new,)`` embeddings by the new model; None is
+                enough in mode ``old``.
+            query_old: ``(q, d_old)`` by the old model, for the modes ``two-encoder`` and
+                ``old`` and for upgrades without a map.
+            mode: ``one-encoder`` (default), ``two-encoder`` or ``old``; the last is the old
+                system exactly: old vectors of all items that hold one, at any coverage.
+            filter: see :mod:`crossfade.stores.filters`.
+            exact: compare with every vector. In two-encoder mode, False rescores only the
+                ``max(4 * k, 100)`` best candidates of either view.
+
+        Returns:
+            ``q`` lists of hits, best first, ties by id, each with ``min(k, items)`` hits.
+
+        Raises:
+            InvalidInput: NaN or zero queries, k below 1, a missing ``query_old``.
+            SpaceMismatch: queries of another dimension.
+            GalleryStateError: the mode can't be answered in the gallery's present phase.
+        """
+        mode = Mode(mode)
+        request = Request(check_k(k), filter, exact)
+        attempt = partial(self._attempt, query_new, query_old, mode, request)
+        for _ in range(_QUIET_ATTEMPTS):
+            hits, current = attempt()
+            if current:
+                return hits
+        # Writers are too busy for a quiet moment: make one.
+        with self.write_lock:
+            return attempt()[0]
+
+    def upsert(
+        self,
+        ids: Iterable[Any],
+        *,
+        new: Any | None = None,
+        old: Any | None = None,
+        payload: Sequence[Payload | None] | None = None,
+    ) -> None:
+        """Insert or replace items, at any moment of the backfill.
+
+        An item with a new embedding goes to the new side at once; one with only an old
+        embedding goes to the old side and is moved later. Give both to keep the way back open
+        for the item. What is not given is gone: an item is replaced whole.
+
+        Args:
+            ids: n integers or strings, each once.
+            new: ``(n, d_new)``; old: ``(n, d_old)``; at least one of them.
+            payload: n JSON objects or Nones.
+
+        Raises:
+            InvalidInput: lengths differ, ids repeat, or vectors with NaN or zero rows.
+            SpaceMismatch: embeddings of another dimension.
+            GalleryStateError: the gallery's phase has no place for these vectors.
+        """
+        listed = plain_ids(ids, unique=True)
+        vectors = self._vectors(len(listed), new, old)
+        payloads = _payloads(payload, len(listed))
+        with self.write_lock:
+            self._refuse_misplaced(vectors)
+            drafts = [
+                Draft(id, {name: rows[row] for name, rows in vectors.items()}, payloads[row])
+                for row, id in enumerate(listed)
+            ]
+            with self._moving_back(vectors):
+                for start in range(0, len(drafts), _PUT_ROWS):
+                    self.store.put(drafts[start : start + _PUT_ROWS])
+
+    def delete(self, ids: Iterable[Any]) -> int:
+        """Delete items from both sides; returns how many there were."""
+        return self.store.delete(plain_ids(ids))
+
+    def prepare(self, *, progress: Callable[[int, int], None] | None = None) -> int:
+        """Map the old vectors of all items that lack a mapped one, without any encoder.
+
+        Needed once, for upgrades on the items' side opened on a collection that holds old
+        vectors; until it is done, searches but those in mode ``old`` are refused. The old
+        vectors stay. Interrupted, it goes on where it was.
+
+        Args:
+            progress: called with (items mapped, items to map) after each batch.
+
+        Returns:
+            How many vectors were written.
+        """
+        written = 0
+        if self.upgrade.mapped is not None:
+            written = map_old_vectors(self.store, self.upgrade, progress)
+        with self.write_lock:
+            state = self.state
+            if state.phase is Phase.PREPARING:
+                change_phase(self.store, state, Phase.SERVING)
+        return written
+
+    def close(self) -> None:
+        """Flush and release the store. Closing again is harmless."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _attempt(
+        self, query_new: Any | None, query_old: Any | None, mode: Mode, request: Request
+    ) -> tuple[list[list[Hit]], bool]:
+        """Hits, and whether no write has come between that could hide an item from them."""
+        phase, moves = self.state.phase, self._moves_back
+        find = self._finder(query_new, query_old, mode, phase)
+        try:
+            hits, current = self._with_payloads(find(request))
+        except (StoreError, SpaceMismatch):
+            if self.state.phase is phase:
+                raise
+            return [], False  # a side was dropped under the search
+        return hits, current and moves % 2 == 0 and moves == self._moves_back
+
+    def _finder(
+        self, query_new: Any | None, query_old: Any | None, mode: Mode, phase: Phase
+    ) -> Callable[[Request], list[list[Candidate]]]:
+        """The search to make, with its queries checked and mapped."""
+        if mode is Mode.OLD:
+            return self._old_finder(query_old, phase)
+        if phase in (Phase.PREPARING, Phase.ROLLING_BACK, Phase.ROLLED_BACK):
+            raise GalleryStateError(_NOT_YET[phase])
+        if query_new is None:
+            raise InvalidInput(f"{mode.value} mode needs query_new, the new model's embedding")
+        stored_queries = self.upgrade.store_new(query_new)
+        if phase in (Phase.FINISHING, Phase.FINISHED):
+            return lambda request: _only(self._sides.search_new(stored_queries, request), "new")
+        if mode is Mode.TWO_ENCODER and not self._can_use_two_encoders:
+            raise InvalidInput(
+                f"method {self.upgrade.method!r} has no rule for two encoders; "
+                "use mode='one-encoder'"
+            )
+        old_side = self.upgrade.old_side(query_new, query_old, mode)
+        return lambda request: self._sides.search_both(old_side, stored_queries, request)
+
+    @property
+    def _can_use_two_encoders(self) -> bool:
+        return self.upgrade.two_encoder is not None or self.upgrade.side is Side.NONE
+
+    def _old_finder(
+        self, query_old: Any | None, phase: Phase
+    ) -> Callable[[Request], list[list[Candidate]]]:
+        if phase in (Phase.FINISHING, Phase.FINISHED):
+            raise GalleryStateError("mode 'old' is over: the old vectors were dropped by finish")
+        if query_old is None:
+            raise InvalidInput("mode 'old' needs query_old, the old model's embedding")
+        queries = unit_rows(query_old, dim=self.upgrade.source.dim, name="query_old")
+        return lambda request: _only(self._sides.search_old(queries, request), "old")
+
+    def _with_payloads(self, found: list[list[Candidate]]) -> tuple[list[list[Hit]], bool]:
+        """Hits, and whether all items are still there as they were found."""
+        ids = list({candidate.id for listed in found for candidate in listed})
+        items = dict(zip(ids, self.store.get(ids), strict=True))
+        current = True
+        hits: list[list[Hit]] = []
+        for listed in found:
+            hits.append([])
+            for candidate in listed:
+                item = items[candidate.id]
+                current &= item is not None and item.version == candidate.version
+                if item is not None:
+                    hit = Hit(candidate.id, candidate.score, candidate.side, item.payload)
+                    hits[-1].append(hit)
+        return hits, current
+
+    def _vectors(self, n: int, new: Any | None, old: Any | None) -> dict[str, FloatArray]:
+        if new is None and old is None:
+            raise InvalidInput("give new or old embeddings, or both; an item needs one to be found")
+        vectors: dict[str, FloatArray] = {}
+        if not n:
+            return vectors
+        if old is not None:
+            rows = unit_rows(old, dim=self.upgrade.source.dim, name="old")
+            vectors[self.upgrade.source.name] = rows
+            if self.upgrade.mapped is not None:
+                mapped = self.upgrade.map_items(rows)
+                assert mapped is not None
+                vectors[self.upgrade.mapped.name] = mapped
+        if new is not None:
+            vectors[self.upgrade.stored.name] = self.upgrade.store_new(new)
+        for name, rows in vectors.items():
+            if len(rows) != n:
+                raise InvalidInput(f"{len(rows)} embeddings of {name!r} for {n} ids; one an id")
+        return vectors
+
+    def _refuse_misplaced(self, vectors: dict[str, FloatArray]) -> None:
+        phase = self.state.phase
+        if phase in (Phase.FINISHING, Phase.FINISHED) and self.upgrade.source.name in vectors:
+            raise GalleryStateError(
+                "the gallery is finished: give new embeddings only, no old ones"
+            )
+        if phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
+            if self.upgrade.stored.name in vectors:
+                raise GalleryStateError("the gallery was rolled back: give old embeddings only")
+            if self.upgrade.mapped is not None:
+                vectors.pop(self.upgrade.mapped.name, None)
+
+    @contextmanager
+    def _moving_back(self, vectors: Mapping[str, FloatArray]) -> Iterator[None]:
+        if self.upgrade.stored.name in vectors:
+            yield
+            return
+        self._moves_back += 1
+        try:
+            yield
+        finally:
+            self._moves_back += 1
+
+
+_NOT_YET: Mapping[Phase, str] = {
+    Phase.PREPARING: "old vectors are still to be mapped: call prepare() first; "
+    "until then mode='old' answers",
+    Phase.ROLLING_BACK: "the gallery is being rolled back; mode='old' answers",
+    Phase.ROLLED_BACK: "the gallery was rolled back to the old system: mode='old' answers; "
+    "open it again to start anew",
+}
+
+
+def _only(found: list[list[Any]], side: HitSide) -> list[list[Candidate]]:
+    return [
+        [Candidate(match.id, match.version, match.score, side) for match in matches]
+        for matches in found
+    ]
+
+
+def _payloads(payload: Sequence[Payload | None] | None, n: int) -> list[Payload]:
+    if payload is None:
+        return [{}] * n
+    if len(payload) != n:
+        raise InvalidInput(f"{len(payload)} payloads for {n} ids; one an id")
+    return [{} if one is None else one for one in payload]

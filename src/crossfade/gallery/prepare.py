@@ -1,0 +1,78 @@
+"""The fast first pass of an upgrade on the items' side: old vectors, mapped once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from crossfade.errors import StoreError
+from crossfade.stores import Id, Item, Outcome, Store, VectorWrite
+from crossfade.upgrade import Upgrade
+
+__all__ = ["map_old_vectors", "unmapped"]
+
+_ROWS = 1024
+_MOST_PASSES = 10
+
+
+def unmapped(store: Store, upgrade: Upgrade) -> int:
+    """How many items hold an old vector and lack the mapped one."""
+    if upgrade.mapped is None:
+        return 0
+    return store.count(has=upgrade.source.name, lacks=upgrade.mapped.name)
+
+
+def map_old_vectors(
+    store: Store, upgrade: Upgrade, progress: Callable[[int, int], None] | None = None
+) -> int:
+    """Write the mapped vector of every item that holds an old one and lacks it.
+
+    The writes are conditional on the item's version, and an item that has its mapped vector is
+    not read again: it may be interrupted and repeated at will.
+
+    Returns:
+        How many vectors were written.
+    """
+    written = 0
+    for _ in range(_MOST_PASSES):
+        left = unmapped(store, upgrade)
+        if not left:
+            store.flush()
+            return written
+        for done in _one_pass(store, upgrade):
+            written += done
+            left -= done
+            if progress is not None:
+                progress(written, written + left)
+    raise StoreError(
+        f"{left} items lack their mapped vector after {_MOST_PASSES} passes; is something "
+        "writing old vectors past the gallery? Write through Gallery.upsert"
+    )
+
+
+def _one_pass(store: Store, upgrade: Upgrade) -> Iterator[int]:
+    """Map batch by batch, yielding how many vectors each wrote."""
+    assert upgrade.mapped is not None
+    after = None
+    while batch := _batch(store, upgrade, after):
+        after = batch[-1].id
+        holding = [item for item in batch if upgrade.source.name in item.vectors]
+        if holding:
+            outcomes = store.set_vectors(upgrade.mapped.name, _writes(upgrade, holding))
+            yield outcomes.count(Outcome.APPLIED)
+
+
+def _batch(store: Store, upgrade: Upgrade, after: Id | None) -> list[Item]:
+    assert upgrade.mapped is not None
+    return store.scan(
+        after=after, n=_ROWS, lacks=upgrade.mapped.name, vectors=[upgrade.source.name]
+    )
+
+
+def _writes(upgrade: Upgrade, items: Sequence[Item]) -> list[VectorWrite]:
+    mapped = upgrade.map_items(np.stack([item.vectors[upgrade.source.name] for item in items]))
+    assert mapped is not None
+    return [
+        VectorWrite(item.id, item.version, row) for item, row in zip(items, mapped, strict=True)
+    ]
