@@ -1,11 +1,13 @@
 """Two models' views of one old-side item, on one scale (two-encoder mode).
 
 An item that is not yet backfilled can be scored by its mapped vector against the new query,
-and by its old vector against the old query. The two scores live on different scales; the
-second is put on the first's by mean and deviation, for each query:
-``s = (1 - w) * mapped + w * (mean_m + std_m * (old - mean_o) / std_o)``.
-A service can't see the whole gallery for each query, so means and deviations come from a
-fixed sample of gallery items that the artifact carries: a thousand dot products a query.
+and by its old vector against the old query. The two scores live on different scales, so both
+are standardised for each query (mean and deviation over items) and mixed,
+``z = (1 - w) * z_mapped + w * z_old``, and put back on the mapped score's scale,
+``s = mean_m + std_m * z / std(z)^p``. A mixture of two views that agree only in part varies
+less than each of them, which would push the old side down in the merged list; p restores
+most of that. A service can't see the whole gallery for each query, so means and deviations
+come from a fixed sample of items that the artifact carries: a thousand dot products a query.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ import numpy as np
 from crossfade.embeddings import FloatArray
 from crossfade.errors import InvalidInput
 
-__all__ = ["ScoreScale", "TwoEncoder", "score_scale"]
+__all__ = ["Combiner", "ScoreScale", "TwoEncoder", "score_scale"]
 
 _SMALLEST_DEVIATION = 1e-6
+# The power p of the module's formula: 0 keeps the mixture's own deviation, 1 restores all.
+_RESTORED = 0.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +44,15 @@ class TwoEncoder:
         if len(self.reference_old) < 2:
             raise InvalidInput(f"two-encoder sample has {len(self.reference_old)} rows, wanted 2")
 
-    def combine(
-        self, mapped: FloatArray, old: FloatArray, mapped_scale: ScoreScale, old_scale: ScoreScale
-    ) -> FloatArray:
-        """Combine ``(q, n)`` scores, given each query's scales ``(q, 1)``."""
-        standard = (old - old_scale.mean) / old_scale.deviation
-        on_scale = mapped_scale.mean + mapped_scale.deviation * standard
-        return np.asarray((1 - self.weight) * mapped + self.weight * on_scale, dtype=np.float32)
+    def combiner(self, mapped: FloatArray, old: FloatArray) -> Combiner:
+        """Learn each query's scales from its scores ``(q, m)`` over the sample."""
+        mapped_scale, old_scale = score_scale(mapped), score_scale(old)
+        mixed = self._mix(mapped_scale.standard(mapped), old_scale.standard(old))
+        spread = np.maximum(mixed.std(axis=1, keepdims=True), _SMALLEST_DEVIATION)
+        return Combiner(self, mapped_scale, old_scale, spread**_RESTORED)
+
+    def _mix(self, mapped: FloatArray, old: FloatArray) -> FloatArray:
+        return (1 - self.weight) * mapped + self.weight * old
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +61,26 @@ class ScoreScale:
 
     mean: FloatArray
     deviation: FloatArray
+
+    def standard(self, scores: FloatArray) -> FloatArray:
+        """Scores ``(q, n)`` in deviations from the mean."""
+        return (scores - self.mean) / self.deviation
+
+
+@dataclass(frozen=True, eq=False)
+class Combiner:
+    """Puts ``(q, n)`` mapped and old scores of the same items together."""
+
+    rule: TwoEncoder
+    mapped_scale: ScoreScale
+    old_scale: ScoreScale
+    spread: FloatArray
+
+    def __call__(self, mapped: FloatArray, old: FloatArray) -> FloatArray:
+        """Combined scores ``(q, n)``, on the mapped scores' scale."""
+        mixed = self.rule._mix(self.mapped_scale.standard(mapped), self.old_scale.standard(old))
+        scale = self.mapped_scale
+        return np.asarray(scale.mean + scale.deviation * mixed / self.spread, dtype=np.float32)
 
 
 def score_scale(scores: FloatArray) -> ScoreScale:

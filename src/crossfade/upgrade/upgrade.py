@@ -13,7 +13,7 @@ from crossfade.embeddings import FloatArray, Space, unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.transform import Transform
-from crossfade.upgrade.two_encoder import TwoEncoder, score_scale
+from crossfade.upgrade.two_encoder import Combiner, TwoEncoder
 
 __all__ = ["Mode", "OldSide", "Side", "Upgrade"]
 
@@ -194,23 +194,21 @@ class OldSide:
             old: ``(n, d_old)`` old embeddings.
             mapped: ``(n, d_new)`` from :meth:`Upgrade.map_items`, for side ``items``.
         """
-        base = self.calibrated(self.search_query @ (old if mapped is None else mapped).T)
+        searched = self.search_query @ (old if mapped is None else mapped).T
         if self.two_encoder is None or self.old_query is None:
             return base
-        mapped_scale, old_scale = self._scales
-        return self.two_encoder.combine(base, self.old_query @ old.T, mapped_scale, old_scale)
+        return self._combiner(base, self.old_query @ old.T)
 
     def calibrated(self, scores: Any) -> FloatArray:
         """Raw similarities of the searched index, on the new side's scale (one encoder)."""
         return self.upgrade.calibration(scores)
 
     @cached_property
-    def _scales(self) -> tuple[Any, Any]:
+    def _combiner(self) -> Combiner:
         assert self.two_encoder is not None and self.old_query is not None
         reference = self.two_encoder.reference_old
         images = self.upgrade.map_items(reference)
-        vectors = reference if images is None else images
-        return (
-            score_scale(self.calibrated(self.search_query @ vectors.T)),
-            score_scale(self.old_query @ reference.T),
+        return self.two_encoder.combiner(
+            self.calibrated(self.search_query @ (reference if images is None else images).T),
+            self.old_query @ reference.T,
         )
