@@ -194,7 +194,7 @@ class OldSide:
             old: ``(n, d_old)`` old embeddings.
             mapped: ``(n, d_new)`` from :meth:`Upgrade.map_items`, for side ``items``.
         """
-        searched = self.search_query @ (old if mapped is None else mapped).T
+        base = self.calibrated(self.search_query @ (old if mapped is None else mapped).T)
         if self.two_encoder is None or self.old_query is None:
             return base
         return self._combiner(base, self.old_query @ old.T)
