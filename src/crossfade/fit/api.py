@@ -1,0 +1,112 @@
+"""``fit``: pairs in, upgrade out, with a report of what it can do on held-out pairs."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import replace
+from typing import Any
+
+from crossfade.embeddings import Pairs
+from crossfade.errors import InvalidInput
+from crossfade.fit.auto import choose
+from crossfade.fit.held_out import Split, held_out_curve, split_pairs
+from crossfade.fit.methods import Method, method_named
+from crossfade.fit.settings import FitSettings, ProgressCallback
+from crossfade.upgrade import Upgrade
+
+__all__ = ["FewPairsWarning", "fit"]
+
+_FEWEST_TO_HOLD_OUT = 64
+# What fitting keeps in memory of memory-mapped pairs.
+_MOST_FITTING_BYTES = 512 * 2**20
+_MOST_FITTING_PAIRS = 100_000
+
+
+class FewPairsWarning(UserWarning):
+    """Fewer pairs than dimensions: the maps lean on their regularisation."""
+
+
+def fit(
+    pairs: Pairs,
+    method: str = "auto",
+    *,
+    progress: ProgressCallback | None = None,
+    **settings: Any,
+) -> Upgrade:
+    """Fit an upgrade from the old space to the new one.
+
+    A part of the pairs is held out; the backfilling curve on it goes into the report.
+    Closed-form methods are then fitted again on all pairs. ``auto`` fits several methods and
+    keeps the one with the best held-out curve; with labels, methods that use them compete.
+
+    Args:
+        pairs: items in both spaces; call ``pairs.without_labels()`` to ignore labels.
+        method: a name from :data:`crossfade.fit.methods.METHODS`, or ``"auto"``.
+        progress: called as fitting goes on.
+        settings: fields of :class:`crossfade.fit.settings.FitSettings`, e.g. ``seed=0``.
+
+    Raises:
+        InvalidInput: an unknown method or setting, labels missing, or too few pairs.
+        MissingExtra: a trained method without PyTorch.
+    """
+    started = time.monotonic()
+    chosen = FitSettings().but(**settings)
+    candidates = None if method == "auto" else [method_named(method)]
+    if len(pairs) < 2:
+        raise InvalidInput(f"fitting needs at least 2 pairs, got {len(pairs)}")
+    _warn_of_few(pairs)
+    split = _split(pairs, chosen)
+    if candidates is None:
+        upgrade, report = choose(pairs, split, chosen, progress)
+    else:
+        upgrade, report = _fit_one(candidates[0], pairs, split, chosen, progress)
+    return replace(
+        upgrade,
+        report={
+            **report,
+            **upgrade.report,
+            "requested": method,
+            "pairs": len(pairs),
+            "labels_used": pairs.labels is not None,
+            "data_sha256": pairs.fingerprint(),
+            "settings": chosen.describe(),
+            "seconds": round(time.monotonic() - started, 3),
+        },
+    )
+
+
+def _fit_one(
+    method: Method,
+    pairs: Pairs,
+    split: Split | None,
+    settings: FitSettings,
+    progress: ProgressCallback | None,
+) -> tuple[Upgrade, dict[str, Any]]:
+    fit_method = method.load()
+    if split is None:
+        return fit_method(pairs, settings, progress), {"held_out": None}
+    upgrade = fit_method(split.fitting, settings, progress)
+    curve = held_out_curve(upgrade, split.held_out, settings.seed)
+    if method.closed_form:
+        upgrade = fit_method(pairs, settings, progress)
+    return upgrade, {"held_out": curve.describe()}
+
+
+def _split(pairs: Pairs, settings: FitSettings) -> Split | None:
+    if len(pairs) < _FEWEST_TO_HOLD_OUT:
+        return None
+    row_bytes = 4 * (pairs.source.dim + pairs.target.dim)
+    most = min(_MOST_FITTING_PAIRS, _MOST_FITTING_BYTES // row_bytes)
+    return split_pairs(pairs, settings.held_out, settings.seed, most)
+
+
+def _warn_of_few(pairs: Pairs) -> None:
+    widest = max(pairs.source.dim, pairs.target.dim)
+    if len(pairs) < widest:
+        warnings.warn(
+            f"{len(pairs)} pairs for {widest} dimensions: the maps are regularised, but expect "
+            "a lower curve and check it on held-out queries; more pairs help most",
+            FewPairsWarning,
+            stacklevel=3,
+        )

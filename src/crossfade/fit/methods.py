@@ -1,0 +1,123 @@
+"""Every fitting method by name: one table, for the library, the command line and the docs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from crossfade.embeddings import Pairs
+from crossfade.errors import InvalidInput, MissingExtra
+from crossfade.fit.procrustes import fit_procrustes
+from crossfade.fit.rank_merge import fit_rank_merge, fit_rank_merge_quantile
+from crossfade.fit.ridge import fit_forward_ridge, fit_ridge
+from crossfade.fit.settings import FitSettings, ProgressCallback
+from crossfade.upgrade import Upgrade
+
+__all__ = ["METHODS", "FitFunction", "Method", "method_named"]
+
+FitFunction = Callable[[Pairs, FitSettings, ProgressCallback | None], Upgrade]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A fitting method.
+
+    Attributes:
+        name: as users write it. summary: one line.
+        load: returns its fit function; trained methods import PyTorch only here.
+        needs_labels: it can't do without class labels.
+        closed_form: fitting takes seconds, so the winner is fitted again on all pairs.
+    """
+
+    name: str
+    summary: str
+    load: Callable[[], FitFunction]
+    needs_labels: bool = False
+    closed_form: bool = False
+
+
+def method_named(name: str) -> Method:
+    """The method of that name.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if name not in METHODS:
+        raise InvalidInput(f"unknown method {name!r}; choose auto, {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def _trained(module: str, function: str) -> Callable[[], FitFunction]:
+    def load() -> FitFunction:
+        import importlib
+
+        try:
+            loaded = importlib.import_module(f"crossfade.fit.{module}")
+        except ModuleNotFoundError as error:
+            if error.name == "torch":
+                raise MissingExtra("fitting a trained method", "fit") from error
+            raise
+        fit: FitFunction = getattr(loaded, function)
+        return fit
+
+    return load
+
+
+_TABLE = (
+    Method(
+        "rank_merge",
+        "raw distances of both models (two encoders)",
+        lambda: fit_rank_merge,
+        closed_form=True,
+    ),
+    Method(
+        "rank_merge_quantile",
+        "rank merge, old scores put on the new scale by quantiles (two encoders)",
+        lambda: fit_rank_merge_quantile,
+        closed_form=True,
+    ),
+    Method("procrustes", "rotation, new to old", lambda: fit_procrustes, closed_form=True),
+    Method("ridge", "linear map, new to old", lambda: fit_ridge, closed_form=True),
+    Method(
+        "forward_ridge",
+        "linear map of the items, old to new",
+        lambda: fit_forward_ridge,
+        closed_form=True,
+    ),
+    Method("rqt", "reverse query transform: MLP, new to old", _trained("rqt", "fit_rqt")),
+    Method(
+        "distillation",
+        "psi trained on mixed lists, the new model as teacher",
+        _trained("distillation", "fit_distillation"),
+    ),
+    Method(
+        "forward_distillation",
+        "forward map trained on mixed lists, the new model as teacher",
+        _trained("distillation", "fit_forward_distillation"),
+    ),
+    Method(
+        "contrastive",
+        "psi and rho trained with labels, one denominator for both systems",
+        _trained("contrastive", "fit_contrastive"),
+        needs_labels=True,
+    ),
+    Method(
+        "contrastive_without_rho",
+        "the same, psi alone",
+        _trained("contrastive", "fit_contrastive_without_rho"),
+        needs_labels=True,
+    ),
+    Method(
+        "contrastive_own",
+        "ablation: a denominator for each system",
+        _trained("contrastive", "fit_contrastive_own"),
+        needs_labels=True,
+    ),
+    Method(
+        "contrastive_own_without_rho",
+        "ablation: a denominator for each system, psi alone",
+        _trained("contrastive", "fit_contrastive_own_without_rho"),
+        needs_labels=True,
+    ),
+)
+METHODS: Mapping[str, Method] = {method.name: method for method in _TABLE}
