@@ -194,10 +194,17 @@ class OldSide:
             old: ``(n, d_old)`` old embeddings.
             mapped: ``(n, d_new)`` from :meth:`Upgrade.map_items`, for side ``items``.
         """
-        base = self.calibrated(self.search_query @ (old if mapped is None else mapped).T)
+        searched = self.search_query @ (old if mapped is None else mapped).T
         if self.two_encoder is None or self.old_query is None:
-            return base
-        return self._combiner(base, self.old_query @ old.T)
+            return self.calibrated(searched)
+        return self.combined(searched, self.old_query @ old.T)
+
+    def combined(self, searched: FloatArray, old: FloatArray) -> FloatArray:
+        """Two-encoder scores from the raw similarities ``(q, n)`` of both views.
+
+        They rise with either view; a search over both indexes relies on that.
+        """
+        return self._combiner(self.calibrated(searched), old)
 
     def calibrated(self, scores: Any) -> FloatArray:
         """Raw similarities of the searched index, on the new side's scale (one encoder)."""
