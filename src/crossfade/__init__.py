@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 
+from crossfade.backfill import Backfill
 from crossfade.embeddings import Pairs, Qrels, Space
 from crossfade.errors import CrossfadeError
 from crossfade.gallery import Gallery, Hit, open_gallery

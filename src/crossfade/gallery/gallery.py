@@ -174,8 +174,13 @@ class Gallery:
 
         Returns:
             How many vectors were written.
+
+        Raises:
+            GalleryStateError: the gallery is finished or rolled back.
         """
         written = 0
+        if (phase := self.state.phase) not in (Phase.PREPARING, Phase.SERVING):
+            raise GalleryStateError(f"the gallery is {phase.value}; there is nothing to prepare")
         if self.upgrade.mapped is not None:
             written = map_old_vectors(self.store, self.upgrade, progress)
         with self.write_lock:

@@ -1,0 +1,146 @@
+"""Calling the user's encoder: its answers are checked, its failures sorted.
+
+A failure that may pass (:class:`EncoderUnavailable`, ``ConnectionError``, ``TimeoutError``) is
+tried again after growing, jittered pauses. Any other is laid to single items by encoding one
+by one; what still fails is reported with its reason, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from crossfade.embeddings import FloatArray
+from crossfade.errors import CrossfadeError, EncoderError, EncoderUnavailable
+from crossfade.stores import Id, Item
+
+__all__ = ["Encoded", "Encoder", "Encoding", "Retry"]
+
+
+class Encoder(Protocol):
+    """The new model: embeds items by what their payloads hold."""
+
+    def __call__(self, items: Sequence[Item], /) -> Any:
+        """Embeddings ``(n, d_new)``, a row an item."""
+        ...
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How often an encoder that can't be reached is tried, and how long it is waited for.
+
+    The pause doubles from ``first_seconds`` up to ``cap_seconds``; half of it is random.
+    """
+
+    attempts: int = 6
+    first_seconds: float = 0.5
+    cap_seconds: float = 30.0
+
+    def pause_seconds(self, attempt: int) -> float:
+        """How long to wait after the given failed attempt, counted from 1."""
+        longest = min(self.cap_seconds, self.first_seconds * 2.0 ** (attempt - 1))
+        return longest * random.uniform(0.5, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Embeddings by id, and why there is none for the others."""
+
+    vectors: dict[Id, FloatArray] = field(default_factory=dict)
+    failures: dict[Id, str] = field(default_factory=dict)
+
+
+class Encoding:
+    """An encoder with its guard.
+
+    Args:
+        dim: d_new, the width wanted.
+        wait: waits so many seconds and returns whether to give up meanwhile.
+    """
+
+    def __init__(
+        self, encoder: Encoder, dim: int, retry: Retry, wait: Callable[[float], bool]
+    ) -> None:
+        self._encoder = encoder
+        self._dim = dim
+        self._retry = retry
+        self._wait = wait
+
+    def encode(self, items: Sequence[Item]) -> Encoded:
+        """Embed items.
+
+        Raises:
+            EncoderUnavailable: it could not be reached, however often it was tried.
+            EncoderError: it returned something that is no matrix ``(n, d_new)``.
+        """
+        if not items:
+            return Encoded()
+        try:
+            return self._checked(items)
+        except EncoderUnavailable:
+            raise
+        except _Poisoned as error:
+            if len(items) == 1:
+                return Encoded(failures={items[0].id: str(error)})
+        single = [self.encode([item]) for item in items]
+        vectors = {id: row for one in single for id, row in one.vectors.items()}
+        failures = {id: reason for one in single for id, reason in one.failures.items()}
+        return Encoded(vectors, failures)
+
+    def _checked(self, items: Sequence[Item]) -> Encoded:
+        rows = _as_matrix(self._call(items), len(items), self._dim)
+        usable = np.isfinite(rows).all(axis=1) & (rows != 0).any(axis=1)
+        encoded = Encoded()
+        for item, row, fine in zip(items, rows, usable, strict=True):
+            if fine:
+                encoded.vectors[item.id] = row
+            else:
+                what = "NaN or an infinite value" if not np.isfinite(row).all() else "only zeros"
+                encoded.failures[item.id] = f"the encoder returned {what}"
+        return encoded
+
+    def _call(self, items: Sequence[Item]) -> Any:
+        attempt = 1
+        while True:
+            try:
+                return self._encoder(items)
+            except (EncoderUnavailable, ConnectionError, TimeoutError) as error:
+                if attempt >= self._retry.attempts or self._wait(
+                    self._retry.pause_seconds(attempt)
+                ):
+                    raise EncoderUnavailable(
+                        f"the encoder can't be reached after {attempt} attempts: {_words(error)}; "
+                        "nothing is lost, run the job again when it is back"
+                    ) from error
+                attempt += 1
+            except Exception as error:
+                raise _Poisoned(_words(error)) from error
+
+
+class _Poisoned(Exception):
+    """The encoder failed on what it was given."""
+
+
+def _as_matrix(answer: Any, n: int, dim: int) -> FloatArray:
+    try:
+        rows = np.asarray(answer, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise EncoderError(
+            f"the encoder returned {type(answer).__name__}, wanted a matrix ({n}, {dim}): {error}"
+        ) from error
+    if rows.shape != (n, dim):
+        raise EncoderError(
+            f"the encoder returned shape {rows.shape} for {n} items, wanted ({n}, {dim}): one "
+            "row an item, of the new space's width. Is it the upgrade's new model?"
+        )
+    return rows
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, CrossfadeError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
