@@ -14,6 +14,7 @@ from typing import Any
 from crossfade.backfill import Backfill
 from crossfade.embeddings import Pairs, Qrels, Space
 from crossfade.errors import CrossfadeError
+from crossfade.evaluation import EvaluationResult, evaluate
 from crossfade.gallery import Gallery, Hit, open_gallery
 
 
@@ -22,6 +23,7 @@ from crossfade.upgrade import Mode, Side, Upgrade
 __all__ = [
     "Backfill",
     "CrossfadeError",
+    "EvaluationResult",
     "Gallery",
     "Hit",
     "Mode",

@@ -1,0 +1,39 @@
+"""Evaluation: metrics, the backfilling curve and its figures of merit, the report."""
+
+from crossfade.evaluation.curve import (
+    BackfillingCurve,
+    Scores,
+    coverage_grid,
+    curve_from_scores,
+)
+from crossfade.evaluation.figures import Figures, figures_of_merit
+from crossfade.evaluation.metrics import METRICS
+from crossfade.evaluation.orders import ORDERS
+from crossfade.evaluation.protocol import evaluate
+from crossfade.evaluation.relevance import (
+    GradedRelevance,
+    JudgedRelevance,
+    LabelRelevance,
+    Relevance,
+    relevance_of,
+)
+from crossfade.evaluation.result import Counts, EvaluationResult
+
+__all__ = [
+    "METRICS",
+    "ORDERS",
+    "BackfillingCurve",
+    "Counts",
+    "EvaluationResult",
+    "Figures",
+    "GradedRelevance",
+    "JudgedRelevance",
+    "LabelRelevance",
+    "Relevance",
+    "Scores",
+    "coverage_grid",
+    "curve_from_scores",
+    "evaluate",
+    "figures_of_merit",
+    "relevance_of",
+]

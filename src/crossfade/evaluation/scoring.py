@@ -1,0 +1,106 @@
+"""Scores of queries against a gallery on both sides, for one upgrade and one mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossfade.embeddings import FloatArray, Pairs
+from crossfade.evaluation.curve import Scores
+from crossfade.upgrade import Mode, OldSide, Upgrade
+
+__all__ = ["GalleryScorer"]
+
+_BLOCK_ROWS = 16_384
+_KEPT_BYTES = 2**30
+_STREAMED_CHUNK_SCORES = 2**26
+_KEPT_CHUNK_SCORES = 2**23
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Vectors of some gallery items: of both models, as stored, and forward-mapped."""
+
+    columns: slice
+    new: FloatArray
+    stored: FloatArray
+    old: FloatArray
+    mapped: FloatArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Queries:
+    """Vectors of some queries: of both models, and prepared for either side."""
+
+    new: FloatArray
+    stored: FloatArray
+    old: FloatArray
+    old_side: OldSide
+
+
+@dataclass(frozen=True, eq=False)
+class GalleryScorer:
+    """Scores queries against all items; columns in the order of ``by_id``.
+
+    The gallery's vectors are kept in memory while they fit into a gigabyte. Larger ones are
+    read and mapped anew, block by block, for each chunk of queries.
+
+    Attributes:
+        by_id: ``(n,)`` rows of the gallery in the order of their ids.
+    """
+
+    upgrade: Upgrade
+    gallery: Pairs
+    queries: Pairs
+    by_id: NDArray[np.intp]
+    mode: Mode
+
+    @property
+    def chunk_queries(self) -> int:
+        """How many queries to score at once; more where each chunk reads the gallery again."""
+        budget = _KEPT_CHUNK_SCORES if self._fits else _STREAMED_CHUNK_SCORES
+        return max(1, budget // len(self.gallery))
+
+    def __call__(self, rows: NDArray[np.intp]) -> Scores:
+        """The scores ``(b, n)`` of the queries of the given rows."""
+        queries = self._prepare(rows)
+        out = [np.empty((len(rows), len(self.gallery)), np.float32) for _ in range(4)]
+        scores = Scores(*out)
+        for block in self._kept if self._fits else self._read():
+            at = (slice(None), block.columns)
+            scores.new_new[at] = queries.new @ block.new.T
+            scores.old_old[at] = queries.old @ block.old.T
+            if self.mode is not Mode.OLD:
+                scores.new[at] = queries.stored @ block.stored.T
+                scores.old[at] = queries.old_side.scores(block.old, block.mapped)
+        if self.mode is Mode.OLD:
+            return Scores(scores.old_old, scores.old_old, scores.new_new, scores.old_old)
+        return scores
+
+    def _prepare(self, rows: NDArray[np.intp]) -> _Queries:
+        new, old = self.queries.new_rows(rows), self.queries.old_rows(rows)
+        mode = Mode.ONE_ENCODER if self.mode is Mode.OLD else self.mode
+        old_side = self.upgrade.old_side(new, old, mode)
+        return _Queries(new, self.upgrade.store_new(new), old, old_side)
+
+    @cached_property
+    def _kept(self) -> list[_Block]:
+        return list(self._read())
+
+    @property
+    def _fits(self) -> bool:
+        width = 2 * self.gallery.target.dim + self.gallery.source.dim
+        width += self.gallery.target.dim if self.upgrade.forward else 0
+        return len(self.gallery) * width * 4 <= _KEPT_BYTES
+
+    def _read(self) -> Iterator[_Block]:
+        for start in range(0, len(self.by_id), _BLOCK_ROWS):
+            rows = self.by_id[start : start + _BLOCK_ROWS]
+            new, old = self.gallery.new_rows(rows), self.gallery.old_rows(rows)
+            columns = slice(start, start + len(rows))
+            stored = self.upgrade.store_new(new)
+            yield _Block(columns, new, stored, old, self.upgrade.map_items(old))
