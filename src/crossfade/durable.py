@@ -15,7 +15,7 @@ from pathlib import Path
 
 from crossfade.errors import OutputError
 
-__all__ = ["replace_file", "replace_folder"]
+__all__ = ["check_folder", "replace_file", "replace_folder"]
 
 
 @contextmanager
@@ -70,6 +70,23 @@ def replace_folder(path: Path, *, marker: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(previous, ignore_errors=True)
+
+
+def check_folder(path: Path, *, marker: str) -> None:
+    """Find out beforehand whether :func:`replace_folder` could write ``path``.
+
+    Writes and removes an empty temporary folder beside it.
+
+    Raises:
+        OutputError: ``path`` is somebody else's, or its place can't be written.
+    """
+    _refuse_foreign(path, marker)
+    trial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        trial.mkdir(parents=True)
+        trial.rmdir()
+    except OSError as error:
+        raise _output_error(path, error) from error
 
 
 def _refuse_foreign(path: Path, marker: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from crossfade.embeddings import Pairs
@@ -32,6 +33,7 @@ def fit(
     method: str = "auto",
     *,
     progress: ProgressCallback | None = None,
+    pairs_file: Path | None = None,
     **settings: Any,
 ) -> Upgrade:
     """Fit an upgrade from the old space to the new one.
@@ -44,6 +46,7 @@ def fit(
         pairs: items in both spaces; call ``pairs.without_labels()`` to ignore labels.
         method: a name from :data:`crossfade.fit.methods.METHODS`, or ``"auto"``.
         progress: called as fitting goes on.
+        pairs_file: where the pairs were read from, for the report.
         settings: fields of :class:`crossfade.fit.settings.FitSettings`, e.g. ``seed=0``.
 
     Raises:
@@ -68,6 +71,7 @@ def fit(
             **upgrade.report,
             "requested": method,
             "pairs": len(pairs),
+            "pairs_file": None if pairs_file is None else str(pairs_file.absolute()),
             "labels_used": pairs.labels is not None,
             "data_sha256": pairs.fingerprint(),
             "settings": chosen.describe(),

@@ -1,0 +1,38 @@
+"""Options that take several values: ``--compare A B C`` as well as ``--compare A,B``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crossfade.fit.methods import METHODS
+
+__all__ = ["spread_lists"]
+
+_LIST_OPTIONS = ("--compare",)
+
+
+def spread_lists(arguments: Sequence[str]) -> list[str]:
+    """Rewrite ``--compare A B C`` as ``--compare A --compare B --compare C``.
+
+    The first value may be anything; further ones are taken as long as they name a method, so
+    that a folder behind the list stays an argument of its own.
+    """
+    out: list[str] = []
+    option: str | None = None
+    for argument in arguments:
+        first_value = bool(out) and out[-1] in _LIST_OPTIONS
+        if argument in _LIST_OPTIONS:
+            option = argument
+            out.append(argument)
+        elif first_value and option and not argument.startswith("-"):
+            out += _repeated(option, argument.split(","))[1:]
+        elif option and set(argument.split(",")) <= {*METHODS, "auto"}:
+            out += _repeated(option, argument.split(","))
+        else:
+            option = None
+            out.append(argument)
+    return out
+
+
+def _repeated(option: str, values: Sequence[str]) -> list[str]:
+    return [word for value in values if value for word in (option, value)]

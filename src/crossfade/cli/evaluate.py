@@ -1,0 +1,155 @@
+"""`crossfade evaluate`: the backfilling curve of an upgrade, and of others beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from crossfade.cli.output import message, print_json, print_table, query_progress
+from crossfade.embeddings import Pairs, Qrels
+from crossfade.errors import CrossfadeError, InvalidInput
+from crossfade.evaluation import EvaluationResult
+from crossfade.evaluation import evaluate as evaluate_upgrade
+from crossfade.fit.api import fit as fit_pairs
+from crossfade.fit.methods import METHODS, method_named
+from crossfade.upgrade import Mode, Upgrade
+
+__all__ = ["evaluate"]
+
+_FIGURES = ("gain_share", "worst_point", "drop", "end_point")
+
+
+def evaluate(
+    upgrade: Annotated[Path, typer.Argument(help="The upgrade folder.")],
+    gallery: Annotated[Path, typer.Option(help="Gallery items in both spaces: ids, old, new.")],
+    queries: Annotated[
+        Path | None, typer.Option(help="Queries in both spaces; without it, the gallery's items.")
+    ] = None,
+    qrels: Annotated[
+        Path | None, typer.Option(help="TREC lines: query_id 0 gallery_id relevance.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Coverages from 0 to 1.")] = 11,
+    order: Annotated[str, typer.Option(help="Order of backfilling.")] = "random",
+    seed: Annotated[int, typer.Option(help="Seed of the order.")] = 0,
+    mode: Annotated[
+        Mode, typer.Option(help="How queries search.", case_sensitive=False)
+    ] = Mode.ONE_ENCODER,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(help="Methods (or upgrade folders) to measure as well; several are allowed."),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Pairs to fit compared methods on; default: the upgrade's.")
+    ] = None,
+    metric: Annotated[str, typer.Option(help="The metric of the printed table.")] = "map",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for JSON, Markdown, plots and an HTML page.")
+    ] = None,
+) -> None:
+    """Measure quality at every coverage of the backfill, by full-gallery ranking.
+
+    Example: crossfade evaluate upgrade/ --gallery g.npz --queries q.npz --compare rank_merge
+    """
+    loaded = Upgrade.load(upgrade)
+    gallery_set = Pairs.load(gallery)
+    query_set = None if queries is None else Pairs.load(queries)
+    judgements = None if qrels is None else Qrels.load(qrels)
+    candidates = _candidates(compare or [], loaded, pairs, gallery_set, seed)
+    results: dict[str, EvaluationResult] = {}
+    for name, candidate in {loaded.method: loaded, **candidates}.items():
+        with query_progress(f"evaluating {name}") as progress:
+            results[name] = evaluate_upgrade(
+                candidate,
+                gallery_set,
+                query_set,
+                qrels=judgements,
+                steps=steps,
+                order=order,
+                seed=seed,
+                mode=mode,
+                on_progress=progress,
+            )
+    if report is not None:
+        from crossfade.evaluation import write_report
+
+        write_report(results, report)
+        message(f"report: {report / 'index.html'}")
+    if json:
+        print_json(_json(results, loaded.method, compared=compare is not None))
+    else:
+        _print_results(results, metric)
+
+
+def _candidates(
+    names: list[str], upgrade: Upgrade, pairs: Path | None, gallery: Pairs, seed: int
+) -> dict[str, Upgrade]:
+    """Compared methods, fitted on the upgrade's own pairs; or saved upgrades."""
+    candidates: dict[str, Upgrade] = {}
+    fitting: Pairs | None = None
+    for name in names:
+        if name != "auto" and name not in METHODS and Path(name).is_dir():
+            candidates[Path(name).name] = Upgrade.load(name)
+            continue
+        if fitting is None:
+            fitting = _fitting_pairs(upgrade, pairs, gallery)
+        needs_labels = name != "auto" and method_named(name).needs_labels
+        use_labels = needs_labels or upgrade.report.get("labels_used", False)
+        candidates[name] = fit_pairs(
+            fitting if use_labels else fitting.without_labels(), name, seed=seed
+        )
+    return candidates
+
+
+def _fitting_pairs(upgrade: Upgrade, pairs: Path | None, gallery: Pairs) -> Pairs:
+    if pairs is not None:
+        return Pairs.load(pairs)
+    recorded = upgrade.report.get("pairs_file")
+    if recorded is not None:
+        try:
+            return Pairs.load(recorded)
+        except CrossfadeError:
+            message(f"note: the upgrade's own pairs, {recorded}, can't be read any more")
+    message(
+        "warning: compared methods are fitted on the gallery that they are measured on, which "
+        "flatters them; give --pairs to fit them on other items"
+    )
+    return gallery
+
+
+def _json(
+    results: Mapping[str, EvaluationResult], method: str, *, compared: bool
+) -> dict[str, Any]:
+    body = results[method].to_json()
+    if compared:
+        body["methods"] = {name: result.to_json() for name, result in results.items()}
+    return body
+
+
+def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None:
+    first = next(iter(results.values()))
+    if metric not in first.metrics:
+        raise InvalidInput(f"unknown metric {metric!r}; choose one of {', '.join(first.metrics)}")
+    print_table(
+        f"{metric}: old/old {first.old_old[metric]:.4f}, new/new {first.new_new[metric]:.4f}; "
+        f"{first.mode.value}, order {first.order}, seed {first.seed}, "
+        f"{first.counts.queries} queries, {first.counts.gallery} items",
+        ["method", "gain share", "worst point", "drop", "end point"],
+        [_row(name, result, metric) for name, result in results.items()],
+    )
+    print_table(
+        f"{metric} at coverage",
+        ["method", *(f"{coverage:.0%}" for coverage in first.coverage)],
+        [
+            [name, *(f"{value:.4f}" for value in result.metrics[metric])]
+            for name, result in results.items()
+        ],
+    )
+
+
+def _row(name: str, result: EvaluationResult, metric: str) -> list[str]:
+    share, *others = (getattr(result, figure)[metric] for figure in _FIGURES)
+    return [name, f"{share:.1%}", *(f"{value:+.4f}" for value in others)]

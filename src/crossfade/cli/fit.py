@@ -1,0 +1,88 @@
+"""`crossfade fit`: pairs in, upgrade folder out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from crossfade.cli.output import fit_progress, message, print_json
+from crossfade.durable import check_folder
+from crossfade.embeddings import Pairs
+from crossfade.fit.api import fit as fit_pairs
+from crossfade.fit.methods import METHODS, method_named
+from crossfade.upgrade import Upgrade
+from crossfade.upgrade.artifact import MANIFEST
+
+__all__ = ["fit"]
+
+_METHOD_HELP = "auto, or one of: " + ", ".join(METHODS)
+
+
+def fit(
+    pairs: Annotated[
+        Path, typer.Argument(help="Pairs: .npz, .parquet, or a folder of .npy (ids, old, new).")
+    ],
+    out: Annotated[Path, typer.Option(help="The upgrade folder to write.")],
+    method: Annotated[str, typer.Option(help=_METHOD_HELP)] = "auto",
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Let auto use the labels in the pairs.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of splits, weights and batches.")] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the pairs, at most.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the fit report as JSON.")] = False,
+) -> None:
+    """Fit an upgrade on pairs of old and new embeddings.
+
+    Example: crossfade fit pairs.npz --out upgrade/ --method auto
+    """
+    # Found out before minutes of fitting, not after.
+    check_folder(out, marker=MANIFEST)
+    loaded = _with_or_without_labels(Pairs.load(pairs), method, labels)
+    settings: dict[str, Any] = (
+        {"seed": seed} if epochs is None else {"seed": seed, "epochs": epochs}
+    )
+    with fit_progress() as progress:
+        upgrade = fit_pairs(loaded, method, progress=progress, pairs_file=pairs, **settings)
+    upgrade.save(out)
+    if json:
+        print_json({"upgrade": str(out), "id": upgrade.id, **_summary(upgrade)})
+    else:
+        _print_summary(upgrade, out)
+
+
+def _with_or_without_labels(pairs: Pairs, method: str, labels: bool) -> Pairs:
+    wanted = labels or (method != "auto" and method_named(method).needs_labels)
+    if labels and pairs.labels is None:
+        from crossfade.errors import InvalidInput
+
+        raise InvalidInput("--labels was given, but the pairs hold no array 'labels'")
+    if pairs.labels is not None and not wanted:
+        message("note: the pairs hold labels, which are not used; pass --labels to use them")
+        return pairs.without_labels()
+    return pairs
+
+
+def _summary(upgrade: Upgrade) -> dict[str, Any]:
+    return {
+        "method": upgrade.method,
+        "side": upgrade.side.value,
+        "source": {"name": upgrade.source.name, "dim": upgrade.source.dim},
+        "target": {"name": upgrade.target.name, "dim": upgrade.target.dim},
+        "report": dict(upgrade.report),
+    }
+
+
+def _print_summary(upgrade: Upgrade, out: Path) -> None:
+    report = upgrade.report
+    typer.echo(
+        f"{out}: {upgrade.method}, {upgrade.source.dim}-d -> {upgrade.target.dim}-d, "
+        f"fitted on {report['pairs']} pairs in {report['seconds']:.0f} s"
+    )
+    held_out = report.get("held_out")
+    if held_out and held_out["gain_share"] is not None:
+        typer.echo(
+            f"held-out pairs ({held_out['relevance']}): gain share {held_out['gain_share']:.0%}, "
+            f"worst point {held_out['worst_point']:+.3f}"
+        )
