@@ -28,6 +28,7 @@ __all__ = [
     "point_id",
     "point_payload",
     "record_id",
+    "refuse_collisions",
     "user_payload",
 ]
 
@@ -55,6 +56,16 @@ def record_id(record: Any) -> Id:
         )
     id: Id = payload.get("id", record.id)
     return id
+
+
+def refuse_collisions(ids: Iterable[Id], present: Iterable[Any]) -> None:
+    """Raise StoreError if a record is of another item whose id has the same hash."""
+    wanted = {point_id(id): id for id in ids}
+    for record in present:
+        if (stored := record_id(record)) != wanted[record.id]:
+            raise StoreError(
+                f"ids {wanted[record.id]!r} and {stored!r} have the same hash; rename one"
+            )
 
 
 def point_payload(id: Id, version: int, payload: Mapping[str, Any]) -> dict[str, Any]:
