@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-
+# Loaded before the function of the same name is defined: were the package first imported by
+# a call of ``fit``, Python would put it in that function's place.
+import crossfade.fit as _fit_package  # noqa: F401
 from crossfade.backfill import Backfill
 from crossfade.embeddings import Pairs, Qrels, Space
 from crossfade.errors import CrossfadeError
 from crossfade.evaluation import EvaluationResult, evaluate
 from crossfade.gallery import Gallery, Hit, open_gallery
-
-
 from crossfade.upgrade import Mode, Side, Upgrade
 
 __all__ = [
