@@ -13,7 +13,7 @@ from crossfade.embeddings import Pairs
 from crossfade.fit.api import fit as fit_pairs
 from crossfade.fit.methods import METHODS, method_named
 from crossfade.upgrade import Upgrade
-from crossfade.upgrade.artifact import MANIFEST
+from crossfade.upgrade.artifact import MANIFEST, OTHERS
 
 __all__ = ["fit"]
 
@@ -38,7 +38,7 @@ def fit(
     Example: crossfade fit pairs.npz --out upgrade/ --method auto
     """
     # Found out before minutes of fitting, not after.
-    check_folder(out, marker=MANIFEST)
+    check_folder(out, marker=MANIFEST, others=OTHERS)
     loaded = _with_or_without_labels(Pairs.load(pairs), method, labels)
     settings: dict[str, Any] = (
         {"seed": seed} if epochs is None else {"seed": seed, "epochs": epochs}

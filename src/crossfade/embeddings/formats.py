@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.durable import replace_file, replace_folder
 from crossfade.embeddings.pairs import Pairs
+from crossfade.embeddings.vectors import Ids, as_ids
 from crossfade.errors import DataFileError, InvalidInput, MissingExtra
 
 __all__ = ["read_pairs", "write_pairs"]
 
 _REQUIRED = ("ids", "old", "new")
-_OPTIONAL = ("labels",)
+_SAME_IDS = ("ids_old", "ids_new", "old_ids", "new_ids")
+"""Ids of each side that some exports hold as well; they have to say the same as ``ids``."""
+_KNOWN = (*_REQUIRED, "labels", *_SAME_IDS)
+_MARKER = "ids.npy"
+# What NumPy and zipfile raise on files that are cut off, damaged, or not theirs.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    ValueError,
+    EOFError,
+    OSError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 def read_pairs(path: Path) -> Pairs:
@@ -43,9 +62,10 @@ def write_pairs(pairs: Pairs, path: Path) -> None:
     elif path.suffix:
         raise InvalidInput(f"{path}: unknown form; wanted .npz, .parquet or a folder's name")
     else:
-        with replace_folder(path, marker="ids.npy") as folder:
+        others = [f"{name}.npy" for name in _KNOWN]
+        with replace_folder(path, marker=_MARKER, others=others) as folder:
             for name, column in _columns(pairs).items():
-                np.save(folder / f"{name}.npy", column)
+                np.save(folder / f"{name}.npy", column, allow_pickle=False)
 
 
 def _columns(pairs: Pairs) -> dict[str, NDArray[Any]]:
@@ -61,18 +81,36 @@ def _pairs(columns: Mapping[str, Any], path: Path) -> Pairs:
             " (wanted: ids, old, new, and optionally labels)"
         )
     try:
-        return Pairs.of(
+        pairs = Pairs.of(
             columns["ids"], columns["old"], columns["new"], labels=columns.get("labels")
         )
+        for name in _SAME_IDS:
+            if name in columns:
+                _require_same_ids(pairs.ids, as_ids(columns[name], name=name), name)
     except InvalidInput as error:
         raise type(error)(f"{path}: {error}") from error
+    return pairs
+
+
+def _require_same_ids(ids: Ids, other: Ids, name: str) -> None:
+    if np.array_equal(ids, other):
+        return
+    wanted = "old and new must be of the same items in the same order; align them by id first"
+    if len(ids) != len(other):
+        raise InvalidInput(f"{name} has {len(other)} ids, ids has {len(ids)}; {wanted}")
+    row = int(np.argmax(ids != other))
+    raise InvalidInput(f"{name} row {row} is {other[row]}, ids says {ids[row]}; {wanted}")
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
     try:
+        if not zipfile.is_zipfile(path):
+            raise DataFileError(f"{path} is no .npz archive, or only the start of one: cut off?")
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in (*_REQUIRED, *_OPTIONAL) if name in file.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
+            return {name: file[name] for name in _KNOWN if name in file.files}
+    except DataFileError:
+        raise
+    except _UNREADABLE as error:
         raise DataFileError(
             f"{path} can't be read ({error}); is it truncated, or are its arrays pickled objects?"
         ) from error
@@ -80,60 +118,73 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 def _read_folder(path: Path) -> dict[str, Any]:
     columns: dict[str, Any] = {}
-    for name in (*_REQUIRED, *_OPTIONAL):
+    for name in _KNOWN:
         file = path / f"{name}.npy"
-        if not file.exists():
-            continue
-        mapped: Literal["r"] | None = "r" if name in ("old", "new") else None
-        try:
-            columns[name] = np.load(file, mmap_mode=mapped, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise DataFileError(f"{file} can't be read ({error}); is it truncated?") from error
+        if file.exists():
+            columns[name] = _read_npy(file, mapped=name in ("old", "new"))
     return columns
+
+
+def _read_npy(file: Path, *, mapped: bool) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except _UNREADABLE as error:
+        raise DataFileError(
+            f"{file} can't be read ({error}); is it truncated, or does it hold pickled objects?"
+        ) from error
+    return array
 
 
 def _read_parquet(path: Path) -> dict[str, Any]:
     arrow, parquet = _pyarrow()
     try:
-        table = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:
+            names = [name for name in _KNOWN if name in file.schema_arrow.names]
+            table = file.read(columns=names)
     except (arrow.ArrowException, OSError) as error:
         raise DataFileError(f"{path} can't be read ({error}); is it truncated?") from error
     columns: dict[str, Any] = {}
-    for name in (*_REQUIRED, *_OPTIONAL):
-        if name in table.column_names:
-            column = table.column(name).combine_chunks()
-            columns[name] = (
-                _matrix(column, f"{path}: column {name}")
-                if name
-                in (
-                    "old",
-                    "new",
-                )
-                else np.asarray(column.to_pylist())
-            )
+    for name in names:
+        column, where = table.column(name).combine_chunks(), f"{path}: column {name}"
+        if column.null_count:
+            raise DataFileError(f"{where} holds {column.null_count} nulls; drop these rows")
+        columns[name] = (_matrix if name in ("old", "new") else _vector)(column, where)
     return columns
 
 
+def _vector(column: Any, where: str) -> NDArray[Any]:
+    arrow, _ = _pyarrow()
+    if arrow.types.is_nested(column.type):
+        raise DataFileError(f"{where} holds {column.type}, wanted one value a row")
+    if arrow.types.is_primitive(column.type):
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    return np.asarray(column.to_pylist())
+
+
 def _matrix(column: Any, where: str) -> NDArray[Any]:
-    if column.null_count:
-        raise DataFileError(f"{where} holds {column.null_count} nulls; drop these rows")
+    arrow, _ = _pyarrow()
+    types = arrow.types
+    kinds = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    if not any(is_kind(column.type) for is_kind in kinds):
+        raise DataFileError(f"{where} holds {column.type}, wanted lists of numbers")
     if len(column) == 0:
         return np.empty((0, getattr(column.type, "list_size", 1)), dtype=np.float32)
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    width, rest = divmod(len(flat), len(column))
-    lengths = {len(row) for row in column[: min(len(column), 1000)]}
-    if rest or lengths != {width}:
-        raise DataFileError(f"{where} holds vectors of different widths; wanted one width")
-    return np.asarray(flat).reshape(len(column), width)
+    lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
+    if len(lengths) > 1:
+        raise DataFileError(
+            f"{where} holds vectors of {lengths.min()} to {lengths.max()} numbers; wanted one width"
+        )
+    flat = np.asarray(column.flatten().to_numpy(zero_copy_only=False))
+    return flat.reshape(len(column), int(lengths[0]))
 
 
 def _write_parquet(pairs: Pairs, path: Path) -> None:
     arrow, parquet = _pyarrow()
-    columns: dict[str, Any] = {"ids": arrow.array(pairs.ids.tolist())}
+    columns: dict[str, Any] = {"ids": arrow.array(pairs.ids)}
     for name, rows in (("old", pairs.old_rows()), ("new", pairs.new_rows())):
         columns[name] = arrow.FixedSizeListArray.from_arrays(rows.ravel(), rows.shape[1])
     if pairs.labels is not None:
-        columns["labels"] = arrow.array(pairs.labels.tolist())
+        columns["labels"] = arrow.array(pairs.labels)
     with replace_file(path) as temporary:
         parquet.write_table(arrow.table(columns), temporary)
 

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings.space import Space
-from crossfade.embeddings.vectors import FloatArray, Ids, as_ids, normalise, unit_rows, valid_rows
+from crossfade.embeddings.vectors import (
+    FloatArray,
+    Ids,
+    as_ids,
+    normalise,
+    plain_array,
+    unit_rows,
+    valid_rows,
+)
 from crossfade.errors import InvalidInput
 
 __all__ = ["Pairs"]
@@ -66,10 +74,7 @@ class Pairs:
             InvalidInput: lengths differ, ids repeat, NaN, infinite or zero rows.
         """
         checked = as_ids(ids)
-        if isinstance(old, np.memmap) or isinstance(new, np.memmap):
-            old_array, new_array = valid_rows(old, name="old"), valid_rows(new, name="new")
-        else:
-            old_array, new_array = unit_rows(old, name="old"), unit_rows(new, name="new")
+        old_array, new_array = _as_rows(old, "old"), _as_rows(new, "new")
         n = len(checked)
         for name, rows in (("old", old_array), ("new", new_array)):
             if len(rows) != n:
@@ -119,6 +124,8 @@ class Pairs:
     def subset(self, rows: Sequence[int] | NDArray[Any]) -> Pairs:
         """The given rows, in memory."""
         index = np.asarray(rows)
+        if index.size == 0:
+            index = index.astype(np.intp)
         return replace(
             self,
             ids=self.ids[index],
@@ -151,14 +158,25 @@ class Pairs:
         return normalise(np.asarray(array[rows]))
 
 
+def _as_rows(array: Any, name: str) -> NDArray[Any]:
+    if isinstance(array, np.memmap):
+        return valid_rows(array, name=name)
+    return unit_rows(array, name=name)
+
+
 def _as_labels(labels: Any | None, n: int) -> NDArray[Any] | None:
     if labels is None:
         return None
-    checked = np.asarray(labels)
+    checked = plain_array(labels, "labels")
     if checked.shape != (n,):
         raise InvalidInput(
             f"labels has shape {checked.shape} for {n} ids; wanted one label an id, ({n},)"
         )
-    if checked.dtype == object:
-        checked = checked.astype(np.str_)
-    return checked
+    # NaN is not itself.
+    unknown = [row for row, label in enumerate(checked.tolist()) if label is None or label != label]
+    if unknown:
+        raise InvalidInput(
+            f"labels row {unknown[0]} is {checked[unknown[0]]} ({len(unknown)} such rows); give "
+            "every item a label, or leave labels out"
+        )
+    return checked.astype(np.str_) if checked.dtype.kind in "OT" else checked

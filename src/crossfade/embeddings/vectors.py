@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,14 @@ from numpy.typing import NDArray
 
 from crossfade.errors import InvalidInput, SpaceMismatch
 
-__all__ = ["FloatArray", "Ids", "as_ids", "normalise", "unit_rows", "valid_rows"]
+__all__ = ["FloatArray", "Ids", "as_ids", "normalise", "plain_array", "unit_rows", "valid_rows"]
 
 FloatArray = NDArray[np.float32]
 Ids = NDArray[Any]
 """One-dimensional array of int64 or of str."""
 
-_CHUNK_ROWS = 16_384
+_CHUNK_VALUES = 2**22
+"""Numbers checked or scaled at once: 16 MB of float32, whatever the width."""
 _UNIT_TOLERANCE = 1e-6
 
 
@@ -41,8 +43,8 @@ def unit_rows(
     if max_rows is not None and len(rows) > max_rows:
         raise InvalidInput(f"{name} has {len(rows)} rows, at most {max_rows} are allowed")
     out = np.empty(rows.shape, dtype=np.float32)
-    for start in range(0, len(rows), _CHUNK_ROWS):
-        out[start : start + _CHUNK_ROWS] = normalise(rows[start : start + _CHUNK_ROWS])
+    for part in _parts(rows):
+        out[part] = normalise(rows[part])
     return out
 
 
@@ -51,7 +53,7 @@ def valid_rows(array: Any, *, dim: int | None = None, name: str = "vectors") -> 
 
     Memory-mapped arrays stay on disk. Raises as :func:`unit_rows` does.
     """
-    rows: NDArray[Any] = np.asanyarray(array)
+    rows = array if isinstance(array, np.memmap) else plain_array(array, name)
     if rows.ndim == 1 and rows.dtype != object:
         rows = rows[None, :]
     if rows.ndim != 2 or rows.dtype.kind not in "fiu":
@@ -65,8 +67,8 @@ def valid_rows(array: Any, *, dim: int | None = None, name: str = "vectors") -> 
             f"{name} has dimension {rows.shape[1]}, wanted {dim}; "
             "were they embedded with another model?"
         )
-    for start in range(0, len(rows), _CHUNK_ROWS):
-        _check_chunk(rows[start : start + _CHUNK_ROWS], start, name)
+    for part in _parts(rows):
+        _check_chunk(np.asarray(rows[part]), part.start, name)
     return rows
 
 
@@ -77,13 +79,15 @@ def normalise(rows: Any) -> FloatArray:
     rows neither overflow nor vanish in the squares. Float32 rows that have unit length
     already come back bit for bit, so saving and loading changes nothing.
     """
-    given = np.asarray(rows)
-    wide = given if given.dtype.kind == "f" else given.astype(np.float64)
+    # Row after row in memory: each row's sum is then rounded alike in every batch.
+    given = np.ascontiguousarray(rows)
+    wide = given.astype(np.result_type(given.dtype, np.float32), copy=False)
     scaled = (wide / np.abs(wide).max(axis=1, keepdims=True)).astype(np.float32)
     out = np.asarray(scaled / np.linalg.norm(scaled, axis=1, keepdims=True), dtype=np.float32)
-    if given.dtype == np.float32:
-        unit = np.abs(np.linalg.norm(given, axis=1) - 1.0) < _UNIT_TOLERANCE
-        out[unit] = given[unit]
+    if wide.dtype == np.float32:
+        with np.errstate(over="ignore"):
+            unit = np.abs(np.linalg.norm(wide, axis=1) - 1.0) < _UNIT_TOLERANCE
+        out[unit] = wide[unit]
     return out
 
 
@@ -93,22 +97,50 @@ def as_ids(array: Any, *, name: str = "ids", unique: bool = True) -> Ids:
     Raises:
         InvalidInput: another shape or type, or (with ``unique``) an id twice.
     """
-    ids = np.asarray(array)
+    ids = plain_array(array, name)
     if ids.ndim != 1:
         raise InvalidInput(f"{name} must be one-dimensional, got shape {ids.shape}")
-    if ids.dtype.kind in "iu":
-        if ids.dtype.kind == "u" and len(ids) and int(ids.max()) > np.iinfo(np.int64).max:
-            raise InvalidInput(f"{name} holds {ids.max()}, the largest integer id is 2^63-1")
-        ids = ids.astype(np.int64)
-    elif ids.dtype.kind == "O" and all(isinstance(value, str) for value in ids):
-        ids = ids.astype(np.str_)
-    elif ids.dtype.kind == "S":
-        ids = np.char.decode(ids, "utf-8")
-    elif ids.dtype.kind != "U" and len(ids):
-        raise InvalidInput(f"{name} must be integers or strings, got {ids.dtype}")
+    ids = _integers_or_text(ids, name)
+    if ids.dtype.kind == "U" and isinstance(array, (list, tuple)):
+        _refuse_mixed(array, name)
     if unique:
         _check_unique(ids, name)
     return ids
+
+
+def plain_array(value: Any, name: str) -> NDArray[Any]:
+    """A NumPy array of whatever was given, or InvalidInput for ragged lists."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InvalidInput(f"{name} is no array: {error}") from error
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _integers_or_text(ids: Ids, name: str) -> Ids:
+    if ids.dtype.kind in "iu":
+        if ids.dtype.kind == "u" and len(ids) and int(ids.max()) > np.iinfo(np.int64).max:
+            raise InvalidInput(f"{name} holds {ids.max()}, the largest integer id is 2^63-1")
+        return ids.astype(np.int64)
+    if ids.dtype.kind in "UT" or (
+        ids.dtype.kind == "O" and all(isinstance(value, str) for value in ids)
+    ):
+        return ids.astype(np.str_)
+    if ids.dtype.kind == "S":
+        try:
+            return np.char.decode(ids, "utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{name} are bytes that are not UTF-8 text: {error}") from error
+    if len(ids) == 0:
+        return ids.astype(np.int64)
+    raise InvalidInput(f"{name} must be integers or strings, got {ids.dtype}")
+
+
+def _refuse_mixed(values: Sequence[Any], name: str) -> None:
+    # NumPy has made text of the numbers by now; 1 and "1" are two ids.
+    others = [value for value in values if not isinstance(value, (str, bytes))]
+    if others:
+        raise InvalidInput(f"{name} mixes text and other types, e.g. {others[0]!r}; use one type")
 
 
 def _check_unique(ids: Ids, name: str) -> None:
@@ -135,6 +167,12 @@ def _check_chunk(chunk: NDArray[Any], start: int, name: str) -> None:
             f"{name} row {row} is the zero vector ({_count(~nonzero)} such rows in this part), "
             "which has no direction; drop or re-embed these rows"
         )
+
+
+def _parts(rows: NDArray[Any]) -> Iterator[slice]:
+    step = max(1, _CHUNK_VALUES // rows.shape[1])
+    for start in range(0, len(rows), step):
+        yield slice(start, start + step)
 
 
 def _count(mask: NDArray[np.bool_]) -> int:

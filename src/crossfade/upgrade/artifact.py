@@ -25,14 +25,19 @@ __all__ = ["FORMAT_VERSION", "load", "save", "upgrade_id"]
 FORMAT_VERSION = 1
 MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
+OTHERS = (WEIGHTS,)
+"""What an upgrade folder holds beside the manifest."""
 _TRANSFORMS = ("psi", "forward", "rho")
 
 
 def save(upgrade: Upgrade, path: Path) -> None:
     """Write the folder atomically; see :meth:`Upgrade.save`."""
     weights = save_tensors(_tensors(upgrade))
-    manifest = _manifest(upgrade, weights)
-    with replace_folder(path, marker=MANIFEST) as folder:
+    try:
+        manifest = _manifest(upgrade, weights)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"the upgrade's report can't be written as JSON: {error}") from error
+    with replace_folder(path, marker=MANIFEST, others=OTHERS) as folder:
         (folder / WEIGHTS).write_bytes(weights)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
@@ -51,7 +56,9 @@ def load(path: Path) -> Upgrade:
         )
     try:
         return _restore(manifest, load_tensors(weights))
-    except (KeyError, TypeError, SafetensorError, InvalidInput) as error:
+    except ArtifactError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, SafetensorError) as error:
         raise ArtifactError(f"{path} can't be restored: {error!r}; fit anew") from error
 
 
@@ -135,7 +142,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ArtifactError(f"{path.parent} is no upgrade folder: it has no {MANIFEST}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} can't be read ({error}); is it truncated?") from error
     if not isinstance(manifest, dict) or manifest.get("format") != "crossfade-upgrade":
         raise ArtifactError(f"{path} does not describe an upgrade")
@@ -152,4 +159,4 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _canonical(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

@@ -31,6 +31,8 @@ class Affine:
                 f"affine map of weight {self.weight.shape} and bias {self.bias.shape}; "
                 "wanted (d_in, d_out) and (d_out,)"
             )
+        if not (np.isfinite(self.weight).all() and np.isfinite(self.bias).all()):
+            raise InvalidInput("affine map holds NaN or infinite weights; was it fitted so?")
 
     def __call__(self, x: FloatArray) -> FloatArray:
         return np.asarray(x @ self.weight + self.bias, dtype=np.float32)
@@ -53,8 +55,8 @@ class Transform:
     layers: tuple[Affine, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.skip is None and not self.layers:
-            raise InvalidInput("a transform needs a skip or at least one layer")
+        if not self.layers and not isinstance(self.skip, Affine):
+            raise InvalidInput("a transform needs an affine skip or at least one layer")
         for first, second in zip(self.layers, self.layers[1:], strict=False):
             if first.weight.shape[1] != second.weight.shape[0]:
                 raise InvalidInput(
@@ -62,6 +64,10 @@ class Transform:
                 )
         if len(set(self._shapes())) > 1:
             raise InvalidInput(f"skip and layers disagree about the widths: {self._shapes()}")
+        if self.skip is True and self.dim_in != self.dim_out:
+            raise InvalidInput(
+                f"an identity skip can't map {self.dim_in} to {self.dim_out} dimensions"
+            )
 
     @property
     def dim_in(self) -> int:
@@ -141,8 +147,10 @@ class Transform:
                     skip = True
                 case "affine":
                     skip = Affine(tensors["skip.weight"], tensors["skip.bias"])
-                case _:
+                case "none":
                     skip = None
+                case other:
+                    raise ValueError(f"unknown skip {other!r}")
             layers = tuple(
                 Affine(tensors[f"layers.{index}.weight"], tensors[f"layers.{index}.bias"])
                 for index in range(int(str(description["layers"])))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from crossfade.embeddings import FloatArray, Space, unit_rows
 from crossfade.errors import InvalidInput
@@ -38,6 +38,10 @@ class Mode(StrEnum):
     """The old embedding too: both models score the items not yet backfilled."""
     OLD = "old"
     """The old system, exactly: old query, old vectors, at any coverage."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise InvalidInput(f"unknown mode {value!r}; choose one of {', '.join(cls)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +76,10 @@ class Upgrade:
         wanted = {Side.QUERY: "psi", Side.ITEMS: "forward", Side.NONE: None}[self.side]
         for name in ("psi", "forward"):
             if (given[name] is not None) != (name == wanted):
-                raise InvalidInput(f"an upgrade of side {self.side.value!r} takes only {wanted}")
+                raise InvalidInput(
+                    f"an upgrade of side {self.side.value!r} takes {wanted or 'no map'}, "
+                    f"{name} is {'given' if given[name] else 'missing'}"
+                )
         widths = {
             "psi": (self.target.dim, self.source.dim),
             "forward": (self.source.dim, self.target.dim),
@@ -84,6 +91,11 @@ class Upgrade:
                     f"{name} maps {transform.dim_in} to {transform.dim_out} dimensions, "
                     f"wanted {widths[name][0]} to {widths[name][1]}"
                 )
+        if self.two_encoder and self.two_encoder.reference_old.shape[1:] != (self.source.dim,):
+            raise InvalidInput(
+                f"two-encoder sample has shape {self.two_encoder.reference_old.shape}, "
+                f"wanted (m, {self.source.dim})"
+            )
 
     @cached_property
     def id(self) -> str:
@@ -132,9 +144,11 @@ class Upgrade:
                 and by upgrades without a map.
 
         Raises:
-            InvalidInput: the mode needs ``query_old`` and there is none.
+            InvalidInput: the mode needs ``query_old`` and there is none, the upgrade has no
+                rule for two encoders, or the mode is ``old``, which has no sides.
         """
         mode = Mode(mode)
+        self._require_old_side(mode)
         needs_old = mode is Mode.TWO_ENCODER or self.side is Side.NONE
         if needs_old and query_old is None:
             raise InvalidInput(
@@ -149,6 +163,14 @@ class Upgrade:
         assert mapped_query is not None
         two = self.two_encoder if mode is Mode.TWO_ENCODER else None
         return OldSide(self, mapped_query, old if two else None, two)
+
+    def _require_old_side(self, mode: Mode) -> None:
+        if mode is Mode.OLD:
+            raise InvalidInput("mode 'old' knows no sides: search old vectors with query_old")
+        if mode is Mode.TWO_ENCODER and self.two_encoder is None and self.side is not Side.NONE:
+            raise InvalidInput(
+                f"method {self.method!r} has no rule for two encoders; use mode='one-encoder'"
+            )
 
     def save(self, path: str | Path) -> None:
         """Write the artifact folder ``upgrade.json`` + ``weights.safetensors`` atomically.
