@@ -76,10 +76,11 @@ class RelevantItems:
         out[some] = values[self._starts[some]]
         return out
 
-    def sum(self, values: Values) -> Values:
-        """Sum of the values ``(m,)`` of each query, ``(q,)``."""
+    def sum(self, values: Values, places: NDArray[np.intp] | None = None) -> Values:
+        """Sum of each query's values, ``(q,)``; of all items, or of those at ``places``."""
+        query = self.query if places is None else self.query[places]
         # bincount adds up in order: a query's sum does not depend on those beside it.
-        total = np.bincount(self.query, values, minlength=len(self.counts))
+        total = np.bincount(query, values, minlength=len(self.counts))
         return total.astype(np.float64, copy=False)
 
 
@@ -125,8 +126,8 @@ def cmc(ranked: RankedRelevance, k: int) -> Values:
 
 def recall(ranked: RankedRelevance, k: int) -> Values:
     """Share of all relevant items that stand among the first k."""
-    found = (ranked.rank <= k).astype(np.float64)
-    return _ratio(ranked.items.sum(found), ranked.items.counts)
+    head = np.flatnonzero(ranked.rank <= k)
+    return _ratio(ranked.items.sum(np.ones(len(head)), head), ranked.items.counts)
 
 
 def ndcg(ranked: RankedRelevance, k: int) -> Values:
@@ -136,8 +137,8 @@ def ndcg(ranked: RankedRelevance, k: int) -> Values:
     2002, in the form of trec_eval).
     """
     items = ranked.items
-    ideal = items.sum(_discounted(items.hit, items.falling_grades, k))
-    return _ratio(items.sum(_discounted(ranked.rank, ranked.grade, k)), ideal)
+    ideal = _discounted_gain(items, items.hit, items.falling_grades, k)
+    return _ratio(_discounted_gain(items, ranked.rank, ranked.grade, k), ideal)
 
 
 def reciprocal_rank(ranked: RankedRelevance) -> Values:
@@ -167,11 +168,11 @@ def check_metric(name: str) -> str:
     return name
 
 
-def _discounted(rank: NDArray[Any], grade: NDArray[Any], k: int) -> Values:
-    gains = np.zeros(len(rank))
+def _discounted_gain(
+    items: RelevantItems, rank: NDArray[Any], grade: NDArray[Any], k: int
+) -> Values:
     head = np.flatnonzero(rank <= k)
-    gains[head] = grade[head] / np.log2(rank[head] + 1.0)
-    return gains
+    return items.sum(grade[head] / np.log2(rank[head] + 1.0), head)
 
 
 def _ratio(part: Values, whole: NDArray[Any]) -> Values:
