@@ -1,0 +1,19 @@
+"""For tests, also other people's: the store contract, fakes, generated worlds, crashes.
+
+``StoreContract`` and ``store_machine`` need pytest and Hypothesis; import them from
+:mod:`crossfade.testing.store_contract` and :mod:`crossfade.testing.machine`.
+"""
+
+from crossfade.testing.crash import CrashedRun, die_at, run_script
+from crossfade.testing.encoders import FakeEncoder, encoded_ids
+from crossfade.testing.worlds import World, make_world
+
+__all__ = [
+    "CrashedRun",
+    "FakeEncoder",
+    "World",
+    "die_at",
+    "encoded_ids",
+    "make_world",
+    "run_script",
+]

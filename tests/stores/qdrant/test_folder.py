@@ -1,0 +1,233 @@
+"""The folder of a qdrant:// collection: ownership, damage, crashes."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossfade.embeddings import Space
+from crossfade.errors import StoreError
+from crossfade.stores import Draft, Store, VectorWrite, open_store
+from crossfade.stores.qdrant import points
+from crossfade.testing import run_script
+
+SPACE = Space("old", 3)
+AXIS = np.array([1, 0, 0], np.float32)
+
+
+def opened(folder: Path) -> Store:
+    return open_store(f"qdrant://{folder}")
+
+
+def fill(folder: Path, items: int = 20) -> None:
+    with opened(folder) as store:
+        store.ensure_space(SPACE)
+        store.put([Draft(id, {"old": AXIS}, {"n": id}) for id in range(items)])
+        store.swap_pointer("p", None, "v")
+
+
+def test_a_second_opener_is_told_who_has_it_open(tmp_path: Path) -> None:
+    with opened(tmp_path / "g"):
+        with pytest.raises(StoreError, match=f"this very process, {os.getpid()}"):
+            opened(tmp_path / "g")
+        code = "import sys; from crossfade.stores import open_store; open_store(sys.argv[1])"
+        other = subprocess.run(
+            [sys.executable, "-c", code, f"qdrant://{tmp_path}/g"], capture_output=True, text=True
+        )
+        assert f"StoreError: qdrant://{tmp_path}/g is open in process {os.getpid()}" in other.stderr
+    opened(tmp_path / "g").close()
+
+
+def test_other_peoples_files_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(StoreError, match="holds other files"):
+        opened(tmp_path)
+    with pytest.raises(StoreError, match="is a file"):
+        opened(tmp_path / "thesis.txt")
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_path_that_can_not_be_created_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="can't be opened"):
+        opened(tmp_path / "file" / "below")
+
+
+def test_a_creation_that_was_interrupted_begins_again(tmp_path: Path) -> None:
+    fill(tmp_path / "g", items=0)
+    (tmp_path / "g" / "shard").rename(tmp_path / "g" / "shard.new")
+    with sqlite3.connect(tmp_path / "g" / "catalog.sqlite3") as catalog:
+        catalog.execute("DELETE FROM meta WHERE name IN ('started', 'seal')")
+    catalog.close()
+    with opened(tmp_path / "g") as store:
+        assert store.spaces() == {"old": SPACE} and store.count() == 0
+        store.put([Draft(1, {"old": AXIS})])
+        assert len(store.search("old", AXIS[None], 3)[0]) == 1
+
+
+def test_a_space_dropped_in_the_catalog_alone_is_dropped_at_the_next_opening(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path / "g")
+    with sqlite3.connect(tmp_path / "g" / "catalog.sqlite3") as catalog:
+        catalog.execute("INSERT INTO dropped SELECT number FROM spaces")
+        catalog.execute("DELETE FROM spaces")
+        catalog.execute("DELETE FROM meta WHERE name = 'seal'")
+    catalog.close()
+    with opened(tmp_path / "g") as store:
+        assert store.spaces() == {} and store.count() == 20
+        store.ensure_space(SPACE)
+        assert store.count(has="old") == 0
+
+
+def test_a_space_in_the_catalog_alone_is_made_at_the_next_opening(tmp_path: Path) -> None:
+    fill(tmp_path / "g")
+    with sqlite3.connect(tmp_path / "g" / "catalog.sqlite3") as catalog:
+        catalog.execute("INSERT INTO spaces (name, dim) VALUES ('late', 3)")
+        catalog.execute("DELETE FROM meta WHERE name = 'seal'")
+    catalog.close()
+    with opened(tmp_path / "g") as store:
+        (item,) = store.scan(n=1)
+        store.set_vectors("late", [VectorWrite(item.id, item.version, AXIS)])
+        assert store.count(has="late") == 1
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "g")
+    with sqlite3.connect(tmp_path / "g" / "catalog.sqlite3") as catalog:
+        catalog.execute("UPDATE meta SET value = '9' WHERE name = 'format'")
+    catalog.close()
+    with pytest.raises(StoreError, match="has format 9, this release reads 1"):
+        opened(tmp_path / "g")
+
+
+def engine_files(folder: Path) -> list[Path]:
+    return sorted(file for file in (folder / "shard").rglob("*") if file.is_file())
+
+
+def damage(file: Path, how: str) -> None:
+    content = file.read_bytes()
+    if how == "removed":
+        file.unlink()
+    else:
+        file.write_bytes(content[: len(content) // 2] if how == "halved" else b"")
+
+
+def opens_whole_or_says_so(whole: Path, number: int, how: str) -> bool:
+    """Whether a copy with one damaged file opens; if so, all items must be there."""
+    copy = whole.with_name("copy")
+    shutil.copytree(whole, copy)
+    damage(engine_files(copy)[number], how)
+    try:
+        with opened(copy) as store:
+            items = store.scan(n=100, vectors=["old"])
+            assert [item.payload for item in items] == [{"n": n} for n in range(20)]
+            assert all(np.array_equal(item.vectors["old"], AXIS) for item in items)
+            return True
+    except StoreError as error:
+        assert str(copy) in str(error)
+        return False
+    finally:
+        shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("name", ["segment.json", "mutable_id_tracker.mappings", "status.dat"])
+def test_a_lost_file_of_the_engine_is_a_clear_error(tmp_path: Path, name: str) -> None:
+    fill(tmp_path / "whole")
+    files = engine_files(tmp_path / "whole")
+    number = next(number for number, file in enumerate(files) if file.name == name)
+    assert not opens_whole_or_says_so(tmp_path / "whole", number, "emptied")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["halved", "emptied", "removed"])
+def test_whatever_file_is_damaged_the_folder_opens_whole_or_says_so(
+    tmp_path: Path, how: str
+) -> None:
+    fill(tmp_path / "whole")
+    files = range(len(engine_files(tmp_path / "whole")))
+    whole = [opens_whole_or_says_so(tmp_path / "whole", number, how) for number in files]
+    assert not all(whole)
+
+
+@pytest.mark.parametrize("how", ["halved", "emptied", "removed"])
+def test_a_damaged_catalog_is_a_clear_error_and_no_item_is_touched(
+    tmp_path: Path, how: str
+) -> None:
+    folder = tmp_path / "g"
+    fill(folder)
+    catalog = folder / "catalog.sqlite3"
+    content = catalog.read_bytes()
+    damage(catalog, how)
+    with pytest.raises(StoreError, match=r"catalog"):
+        opened(folder)
+    catalog.write_bytes(content)
+    with opened(folder) as store:
+        assert store.count(has="old") == 20 and store.read_pointer("p") == "v"
+
+
+def test_a_missing_shard_is_never_replaced_by_an_empty_one(tmp_path: Path) -> None:
+    fill(tmp_path / "g")
+    shutil.rmtree(tmp_path / "g" / "shard")
+    for _ in range(2):
+        with pytest.raises(StoreError, match="'shard' is missing"):
+            opened(tmp_path / "g")
+
+
+def test_ids_with_one_hash_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(tmp_path / "g") as store:
+        store.put([Draft("a")])
+        original = points.uuid.uuid5
+        monkeypatch.setattr(points.uuid, "uuid5", lambda space, _: original(space, "text:a"))
+        with pytest.raises(StoreError, match="'b' and 'a' have the same hash"):
+            store.put([Draft("b")])
+        assert store.get(["b"]) == [None]
+        assert store.delete(["b"]) == 0
+        assert store.count() == 1
+
+
+WRITE = """
+import os, signal, sys
+import numpy as np
+from crossfade.embeddings import Space
+from crossfade.stores import Draft, VectorWrite, open_store
+
+store = open_store("qdrant://" + sys.argv[1])
+store.ensure_space(Space("old", 3))
+store.ensure_space(Space("new", 3))
+row = np.array([1, 0, 0], np.float32)
+print("ready", flush=True)
+n = store.count()
+while True:
+    store.put([Draft(n, {"old": row}), Draft(str(n), {"old": row})])
+    item = store.get([n])[0]
+    store.set_vectors("new", [VectorWrite(n, item.version, row)])
+    store.delete([str(n)])
+    store.swap_pointer("p", store.read_pointer("p"), str(n))
+    if sys.argv[2] == "flush":
+        store.flush()
+    n += 1
+    print(n, flush=True)
+"""
+
+
+@pytest.mark.parametrize("flush", ["flush", "no-flush"])
+def test_acknowledged_writes_survive_sigkill(tmp_path: Path, flush: str) -> None:
+    """Even without flush(): the engine's log is in the system's hands by then."""
+    script = tmp_path / "write.py"
+    script.write_text(WRITE)
+    for pause in (0.05, 0.15, 0.3):
+        run = run_script(script, str(tmp_path / "g"), flush, kill_after_seconds=pause)
+        assert run.killed, run.errors
+        acknowledged = int(["0", *run.output.split("ready")[1].split()][-1])
+        with opened(tmp_path / "g") as store:
+            ids = {item.id for item in store.scan(n=10**6)}
+            assert set(range(acknowledged)) <= ids
+            assert not {str(n) for n in range(acknowledged)} & ids
+            assert store.count(has="new") >= acknowledged
+            assert int(store.read_pointer("p") or 0) >= acknowledged - 1
