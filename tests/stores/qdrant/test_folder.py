@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import qdrant_edge as edge
 
 from crossfade.embeddings import Space
 from crossfade.errors import StoreError
@@ -136,12 +137,22 @@ def opens_whole_or_says_so(whole: Path, number: int, how: str) -> bool:
         shutil.rmtree(copy)
 
 
-@pytest.mark.parametrize("name", ["segment.json", "mutable_id_tracker.mappings", "status.dat"])
+@pytest.mark.parametrize("name", ["segment.json", "version.info", "status.dat"])
 def test_a_lost_file_of_the_engine_is_a_clear_error(tmp_path: Path, name: str) -> None:
     fill(tmp_path / "whole")
     files = engine_files(tmp_path / "whole")
     number = next(number for number, file in enumerate(files) if file.name == name)
     assert not opens_whole_or_says_so(tmp_path / "whole", number, "emptied")
+
+
+def test_items_lost_behind_our_back_are_noticed(tmp_path: Path) -> None:
+    """The engine opens quietly with fewer points if it loses the file that lists them."""
+    fill(tmp_path / "g")
+    shard = edge.EdgeShard.load(str(tmp_path / "g" / "shard"))
+    shard.update(edge.UpdateOperation.delete_points([3]))
+    shard.close()
+    with pytest.raises(StoreError, match="held {'items': 20, .* now {'items': 19"):
+        opened(tmp_path / "g")
 
 
 @pytest.mark.slow
