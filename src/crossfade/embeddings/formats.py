@@ -106,7 +106,8 @@ def _read_npz(path: Path) -> dict[str, Any]:
     try:
         if not zipfile.is_zipfile(path):
             raise DataFileError(f"{path} is no .npz archive, or only the start of one: cut off?")
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: np.load leaves a damaged file open.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return {name: file[name] for name in _KNOWN if name in file.files}
     except DataFileError:
         raise
@@ -141,15 +142,18 @@ def _read_parquet(path: Path) -> dict[str, Any]:
         with parquet.ParquetFile(path) as file:
             names = [name for name in _KNOWN if name in file.schema_arrow.names]
             table = file.read(columns=names)
-    except (arrow.ArrowException, OSError) as error:
+        return {name: _array(table, name, path) for name in names}
+    except DataFileError:
+        raise
+    except (arrow.ArrowException, OSError, ValueError) as error:
         raise DataFileError(f"{path} can't be read ({error}); is it truncated?") from error
-    columns: dict[str, Any] = {}
-    for name in names:
-        column, where = table.column(name).combine_chunks(), f"{path}: column {name}"
-        if column.null_count:
-            raise DataFileError(f"{where} holds {column.null_count} nulls; drop these rows")
-        columns[name] = (_matrix if name in ("old", "new") else _vector)(column, where)
-    return columns
+
+
+def _array(table: Any, name: str, path: Path) -> NDArray[Any]:
+    column, where = table.column(name).combine_chunks(), f"{path}: column {name}"
+    if column.null_count:
+        raise DataFileError(f"{where} holds {column.null_count} nulls; drop these rows")
+    return _matrix(column, where) if name in ("old", "new") else _vector(column, where)
 
 
 def _vector(column: Any, where: str) -> NDArray[Any]:

@@ -179,4 +179,4 @@ def _as_labels(labels: Any | None, n: int) -> NDArray[Any] | None:
             f"labels row {unknown[0]} is {checked[unknown[0]]} ({len(unknown)} such rows); give "
             "every item a label, or leave labels out"
         )
-    return checked.astype(np.str_) if checked.dtype.kind in "OT" else checked
+    return checked.astype(np.str_) if checked.dtype == object else checked

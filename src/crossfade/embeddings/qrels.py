@@ -27,17 +27,24 @@ class Qrels:
         """Read a TREC qrels file.
 
         Raises:
-            DataFileError: missing, empty, not text, or a line of another form.
+            DataFileError: missing, empty, not text, a line of another form, or one pair judged
+                twice and differently.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            # Some editors begin a file with a mark that is no part of the first id.
+            text = Path(path).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise DataFileError(f"{path} can't be read as qrels: {error}") from error
         relevance: dict[str, dict[str, int]] = {}
         for number, line in enumerate(text.splitlines(), start=1):
             if line.strip():
-                query, item, grade = _parse(line, f"{path}, line {number}")
-                relevance.setdefault(query, {})[item] = grade
+                where = f"{path}, line {number}"
+                query, item, grade = _parse(line, where)
+                before = relevance.setdefault(query, {}).setdefault(item, grade)
+                if before != grade:
+                    raise DataFileError(
+                        f"{where}: {query} and {item} were judged {before} before, {grade} here"
+                    )
         if not relevance:
             raise DataFileError(f"{path} holds no judgements; wanted 'query_id 0 gallery_id 1'")
         return cls(relevance)

@@ -109,11 +109,13 @@ def as_ids(array: Any, *, name: str = "ids", unique: bool = True) -> Ids:
 
 
 def plain_array(value: Any, name: str) -> NDArray[Any]:
-    """A NumPy array of whatever was given, or InvalidInput for ragged lists."""
+    """A plain array, in this machine's byte order; InvalidInput for ragged lists."""
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise InvalidInput(f"{name} is no array: {error}") from error
+    if array.dtype.kind == "T":
+        return array.astype(object)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -122,7 +124,7 @@ def _integers_or_text(ids: Ids, name: str) -> Ids:
         if ids.dtype.kind == "u" and len(ids) and int(ids.max()) > np.iinfo(np.int64).max:
             raise InvalidInput(f"{name} holds {ids.max()}, the largest integer id is 2^63-1")
         return ids.astype(np.int64)
-    if ids.dtype.kind in "UT" or (
+    if ids.dtype.kind == "U" or (
         ids.dtype.kind == "O" and all(isinstance(value, str) for value in ids)
     ):
         return ids.astype(np.str_)
