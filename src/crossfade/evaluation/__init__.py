@@ -17,6 +17,7 @@ from crossfade.evaluation.relevance import (
     Relevance,
     relevance_of,
 )
+from crossfade.evaluation.report import Page, results_to_json, write_report
 from crossfade.evaluation.result import Counts, EvaluationResult
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "GradedRelevance",
     "JudgedRelevance",
     "LabelRelevance",
+    "Page",
     "Relevance",
     "Scores",
     "coverage_grid",
@@ -36,4 +38,6 @@ __all__ = [
     "evaluate",
     "figures_of_merit",
     "relevance_of",
+    "results_to_json",
+    "write_report",
 ]

@@ -69,6 +69,12 @@ class BackfillingCurve:
         """The curve of a metric, ``(steps,)``: its mean over the queries."""
         return np.asarray(self.merged[metric].mean(axis=1))
 
+    def standard_error(self, metric: str) -> Values:
+        """The curve's standard error over the queries, ``(steps,)``; 0 for a single query."""
+        values = self.merged[metric]
+        deviation = values.std(axis=1, ddof=min(1, values.shape[1] - 1))
+        return np.asarray(deviation / np.sqrt(values.shape[1]))
+
     def figures(self, metric: str) -> Figures:
         """The figures of merit of a metric's curve."""
         return figures_of_merit(
