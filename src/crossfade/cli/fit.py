@@ -80,9 +80,12 @@ def _print_summary(upgrade: Upgrade, out: Path) -> None:
         f"{out}: {upgrade.method}, {upgrade.source.dim}-d -> {upgrade.target.dim}-d, "
         f"fitted on {report['pairs']} pairs in {report['seconds']:.0f} s"
     )
-    held_out = report.get("held_out")
-    if held_out and held_out["gain_share"] is not None:
-        typer.echo(
-            f"held-out pairs ({held_out['relevance']}): gain share {held_out['gain_share']:.0%}, "
-            f"worst point {held_out['worst_point']:+.3f}"
-        )
+    for curve in report.get("held_out") or []:
+        if curve["gain_share"] is not None:
+            typer.echo(
+                f"held-out queries ({curve['queries']}): gain share {curve['gain_share']:.0%}, "
+                f"worst point {curve['worst_point']:+.3f}"
+            )
+    if "certainty" in report:
+        names = ", ".join(report["candidates"])
+        typer.echo(f"chosen from {names}; {report['certainty']:.0%} of resamples agree")

@@ -11,7 +11,7 @@ from typing import Any
 from crossfade.embeddings import Pairs
 from crossfade.errors import InvalidInput
 from crossfade.fit.auto import choose
-from crossfade.fit.held_out import Split, held_out_curve, split_pairs
+from crossfade.fit.held_out import Split, held_out_curves, split_pairs
 from crossfade.fit.methods import Method, method_named
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import Upgrade
@@ -91,10 +91,10 @@ def _fit_one(
     if split is None:
         return fit_method(pairs, settings, progress), {"held_out": None}
     upgrade = fit_method(split.fitting, settings, progress)
-    curve = held_out_curve(upgrade, split.held_out, settings.seed)
+    curves = held_out_curves(upgrade, split.held_out, settings.seed)
     if method.closed_form:
         upgrade = fit_method(pairs, settings, progress)
-    return upgrade, {"held_out": curve.describe()}
+    return upgrade, {"held_out": [curve.describe() for curve in curves]}
 
 
 def _split(pairs: Pairs, settings: FitSettings) -> Split | None:

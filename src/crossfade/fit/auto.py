@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossfade.embeddings import Pairs
-from crossfade.fit.held_out import HeldOutCurve, Split, held_out_curve
+from crossfade.fit.held_out import HeldOutCurve, Split, held_out_curves
 from crossfade.fit.methods import METHODS, Method
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import Upgrade
 
 __all__ = ["candidates", "choose"]
 
-# Cheapest first: a later one must be better beyond doubt to be chosen over an earlier one.
-_WITHOUT_LABELS = ("forward_ridge", "ridge", "forward_distillation", "distillation")
-_WITH_LABELS = ("forward_ridge", "forward_distillation", "contrastive")
-_FALL_BACK = "forward_ridge"
+# The first is what the others must beat.
+_WITHOUT_LABELS = ("forward_ridge", "forward_mlp")
+_WITH_LABELS = ("forward_ridge", "forward_mlp", "contrastive")
+_BOOTSTRAP_SAMPLES = 500
 
 
 def candidates(pairs: Pairs) -> list[Method]:
-    """The methods that compete for these pairs, cheapest first."""
+    """The methods that compete for these pairs, the one to beat first."""
     several_classes = pairs.labels is not None and len(np.unique(pairs.labels)) > 1
     return [METHODS[name] for name in (_WITH_LABELS if several_classes else _WITHOUT_LABELS)]
 
@@ -34,34 +35,48 @@ def choose(
 ) -> tuple[Upgrade, dict[str, Any]]:
     """Fit all candidates on the fitting pairs and keep the best on the held-out pairs.
 
-    The report says how every candidate did and how sure the choice is: the share of bootstrap
-    samples of the held-out queries in which the winner has the largest area.
+    A candidate's merit is the area under its held-out curve relative to the first
+    candidate's, for the kind of queries where it does worst: what wins on one kind and loses
+    on the other is not chosen. The report says how every candidate did and how sure the
+    choice is: the share of bootstrap samples of the held-out queries that agree.
     """
+    competing = candidates(pairs if split is None else split.fitting)
     if split is None:
-        upgrade = METHODS[_FALL_BACK].load()(pairs, settings, progress)
+        upgrade = competing[0].load()(pairs, settings, progress)
         return upgrade, {"held_out": None, "chosen_by": "too few pairs to hold any out"}
     fitted: dict[str, Upgrade] = {}
-    curves: dict[str, HeldOutCurve] = {}
-    for method in candidates(split.fitting):
+    curves: dict[str, list[HeldOutCurve]] = {}
+    for method in competing:
         fitted[method.name] = method.load()(split.fitting, settings, progress)
-        curves[method.name] = held_out_curve(fitted[method.name], split.held_out, settings.seed)
+        curves[method.name] = held_out_curves(fitted[method.name], split.held_out, settings.seed)
     winner, certainty = _winner(curves, settings.seed)
     upgrade = fitted[winner]
     if METHODS[winner].closed_form:
         upgrade = METHODS[winner].load()(pairs, settings, progress)
     return upgrade, {
-        "held_out": curves[winner].describe(),
+        "held_out": [curve.describe() for curve in curves[winner]],
         "chosen_by": "area under the held-out backfilling curve",
         "certainty": certainty,
-        "candidates": {name: curve.describe() for name, curve in curves.items()},
+        "candidates": {name: [curve.describe() for curve in own] for name, own in curves.items()},
     }
 
 
-def _winner(curves: dict[str, HeldOutCurve], seed: int) -> tuple[str, float]:
+def _winner(curves: dict[str, list[HeldOutCurve]], seed: int) -> tuple[str, float]:
     names = list(curves)
-    areas = np.stack([curves[name].area_per_query for name in names])
     rng = np.random.default_rng([seed, 3])
-    resampled = rng.integers(0, areas.shape[1], size=(500, areas.shape[1]))
-    means = areas[:, resampled].mean(axis=2)
-    best = int(areas.mean(axis=1).argmax())
-    return names[best], round(float((means.argmax(axis=0) == best).mean()), 3)
+    everyone: list[NDArray[np.float64]] = []
+    resampled: list[NDArray[np.float64]] = []
+    for kind in zip(*curves.values(), strict=True):
+        areas = np.stack([curve.area_per_query for curve in kind])
+        rows = rng.integers(0, areas.shape[1], size=(_BOOTSTRAP_SAMPLES, areas.shape[1]))
+        everyone.append(areas.mean(axis=1))
+        resampled.append(areas[:, rows].mean(axis=2))
+    best = int(_merit(everyone).argmax())
+    agree = _merit(resampled).argmax(axis=0) == best
+    return names[best], round(float(agree.mean()), 3)
+
+
+def _merit(areas: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Worst area over the kinds of queries, relative to the first candidate's."""
+    relative = [kind / np.maximum(kind[:1], 1e-9) for kind in areas]
+    return np.asarray(np.min(relative, axis=0))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from crossfade.embeddings import Pairs
+from crossfade.fit.forward_mlp import forward_network
 from crossfade.fit.losses import distillation_loss
-from crossfade.fit.moments import pair_moments, ridge_map
 from crossfade.fit.networks import MapNetwork, ScoreScaleAndOffset
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.fit.systems import Batch, TwoSystems
@@ -44,8 +44,7 @@ def fit_forward_distillation(
     """
 
     def build() -> TwoSystems:
-        ridge = ridge_map(pair_moments(pairs, forward=True), settings.ridge_penalty)
-        forward = MapNetwork(pairs.source.dim, pairs.target.dim, settings.hidden, skip=ridge)
+        forward = forward_network(pairs, settings)
         return TwoSystems(Side.ITEMS, forward, scale=ScoreScaleAndOffset())
 
     method = TrainedMethod("forward_distillation", build, _objective(settings))

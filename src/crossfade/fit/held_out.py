@@ -1,8 +1,15 @@
 """The backfilling curve on held-out pairs: what methods are chosen by and report.
 
-Some held-out items are queries, all held-out items are the gallery; nothing of them was seen
-in fitting. Relevant are the items of the query's class; without labels, the items that the
-new model itself ranks first, since its ranking is what the upgrade is for.
+Nothing of the held-out items was seen in fitting; they are the gallery, and queries are made
+of them. With labels, relevant is what has the query's class. Without, a map is judged by two
+kinds of queries, since one alone misleads:
+
+- *neighbours*: an item as it is; relevant are the items that the new model ranks first. This
+  is what class-level search asks for, but it flatters maps that only fit the items' own
+  distribution.
+- *displaced*: an item moved, in both spaces, along the difference of two other items;
+  relevant is the item itself. Real queries (a caption, another vendor's drawing) differ from
+  their items much as items differ among themselves, and a map must bear that.
 """
 
 from __future__ import annotations
@@ -13,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.embeddings import FloatArray, Pairs
+from crossfade.embeddings import FloatArray, Pairs, normalise
 from crossfade.errors import InvalidInput
 from crossfade.evaluation.curve import (
     BackfillingCurve,
@@ -24,13 +31,16 @@ from crossfade.evaluation.curve import (
 from crossfade.evaluation.relevance import GradedRelevance, LabelRelevance, Relevance
 from crossfade.upgrade import Upgrade
 
-__all__ = ["HeldOutCurve", "Split", "held_out_curve", "split_pairs"]
+__all__ = ["HeldOutCurve", "HeldOutQueries", "Split", "held_out_curves", "split_pairs"]
 
 _MOST_ITEMS = 3_000
 _MOST_QUERIES = 600
 _MOST_RELEVANT = 10
 _STEPS = 6
 _METRIC = "map"
+_DISPLACEMENTS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)
+# Displaced queries are made so hard that the new model finds about this share of them.
+_DISPLACED_QUALITY = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,41 +52,47 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOutCurve:
-    """A method's curve on held-out pairs.
+class HeldOutQueries:
+    """Queries made of held-out items, and what is relevant to them.
 
     Attributes:
-        curve: mAP of every held-out query at every coverage.
-        relevance: ``"labels"``, or ``"new model's neighbours"``.
+        kind: ``"labels"``, ``"neighbours"`` or ``"displaced"``.
+        old, new: ``(q, d_old)``, ``(q, d_new)``.
     """
 
+    kind: str
+    old: FloatArray
+    new: FloatArray
+    relevance: Relevance
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutCurve:
+    """A method's curve for one kind of held-out queries: mAP at every coverage."""
+
+    kind: str
     curve: BackfillingCurve
-    relevance: str
 
     @property
     def area_per_query(self) -> NDArray[np.float64]:
         """Area under each query's own curve, ``(q,)``."""
-        return np.asarray(np.trapezoid(self.curve.merged[_METRIC], self.curve.coverage, axis=0))
-
-    @property
-    def auc(self) -> float:
-        """Area under the mean curve."""
-        return float(self.area_per_query.mean())
+        areas = np.trapezoid(self.curve.merged[_METRIC], self.curve.coverage, axis=0)
+        return np.asarray(areas)
 
     def describe(self) -> dict[str, Any]:
         """As JSON, for the fit report."""
         figures = self.curve.figures(_METRIC)
         return {
+            "queries": self.kind,
+            "count": len(self.curve.queries),
             "metric": _METRIC,
-            "relevance": self.relevance,
-            "queries": len(self.curve.queries),
             "coverage": [round(c, 4) for c in self.curve.coverage.tolist()],
             "values": [round(value, 5) for value in self.curve.mean(_METRIC).tolist()],
             "old_old": round(float(self.curve.old_old[_METRIC].mean()), 5),
             "new_new": round(float(self.curve.new_new[_METRIC].mean()), 5),
             "gain_share": _finite(figures.gain_share),
             "worst_point": _finite(figures.worst_point),
-            "auc": round(self.auc, 5),
+            "auc": round(figures.auc, 5),
         }
 
 
@@ -98,40 +114,86 @@ def split_pairs(pairs: Pairs, share: float, seed: int, most_fitting: int) -> Spl
     return Split(pairs.subset(fitting), pairs.subset(np.sort(order[:held_out])))
 
 
-def held_out_curve(upgrade: Upgrade, held_out: Pairs, seed: int) -> HeldOutCurve:
-    """The curve of ``upgrade`` with held-out items as queries and gallery.
+def held_out_curves(upgrade: Upgrade, held_out: Pairs, seed: int) -> list[HeldOutCurve]:
+    """The curve of ``upgrade`` for each kind of held-out queries, the main kind first.
 
     Raises:
         InvalidInput: no held-out query has a relevant item.
     """
-    rng = np.random.default_rng([seed, 2])
-    n = len(held_out)
-    queries = np.sort(rng.permutation(n)[:_MOST_QUERIES])
-    relevance, source = _relevance(held_out, queries)
     old, new = held_out.old_rows(), held_out.new_rows()
-    mapped = upgrade.map_items(old)
-    stored = upgrade.store_new(new)
+    mapped, stored = upgrade.map_items(old), upgrade.store_new(new)
+    order = np.random.default_rng([seed, 4]).permutation(len(held_out))
 
-    def scores(rows: NDArray[np.intp]) -> Scores:
-        picked = queries[rows]
-        return Scores(
-            new=stored[picked] @ stored.T,
-            old=upgrade.old_side(new[picked], old[picked]).scores(old, mapped),
-            new_new=new[picked] @ new.T,
-            old_old=old[picked] @ old.T,
-        )
+    def curve(queries: HeldOutQueries) -> HeldOutCurve:
+        def scores(rows: NDArray[np.intp]) -> Scores:
+            q_old, q_new = queries.old[rows], queries.new[rows]
+            return Scores(
+                new=upgrade.store_new(q_new) @ stored.T,
+                old=upgrade.old_side(q_new, q_old).scores(old, mapped),
+                new_new=q_new @ new.T,
+                old_old=q_old @ old.T,
+            )
 
-    curve = curve_from_scores(scores, relevance, rng.permutation(n), coverage_grid(_STEPS))
-    return HeldOutCurve(curve, source)
+        grid = coverage_grid(_STEPS)
+        return HeldOutCurve(queries.kind, curve_from_scores(scores, queries.relevance, order, grid))
+
+    return [curve(queries) for queries in _queries(held_out, seed)]
 
 
-def _relevance(held_out: Pairs, queries: NDArray[np.intp]) -> tuple[Relevance, str]:
+def _queries(held_out: Pairs, seed: int) -> list[HeldOutQueries]:
+    rng = np.random.default_rng([seed, 2])
+    old, new = held_out.old_rows(), held_out.new_rows()
+    rows = np.sort(rng.permutation(len(held_out))[:_MOST_QUERIES])
     if held_out.labels is not None:
         labels = held_out.labels
-        return LabelRelevance.of(labels[queries], labels, queries), "labels"
-    new = held_out.new_rows()
-    neighbours = _neighbours(new[queries], new, queries)
-    return GradedRelevance.of(neighbours, queries), "new model's neighbours"
+        relevance = LabelRelevance.of(labels[rows], labels, rows)
+        return [HeldOutQueries("labels", old[rows], new[rows], relevance)]
+    neighbours = GradedRelevance.of(_neighbours(new[rows], new, rows), rows)
+    return [
+        HeldOutQueries("neighbours", old[rows], new[rows], neighbours),
+        _displaced(old, new, rows, rng),
+    ]
+
+
+def _displaced(
+    old: FloatArray, new: FloatArray, rows: NDArray[np.intp], rng: np.random.Generator
+) -> HeldOutQueries:
+    """Queries ``item + beta (a - b)`` in both spaces, as hard as ``_DISPLACED_QUALITY``."""
+    a, b = rng.integers(0, len(new), size=(2, len(rows)))
+
+    def misses(beta: float) -> float:
+        quality = _reciprocal_rank(_moved(new, rows, a, b, beta), new, rows)
+        return abs(quality - _DISPLACED_QUALITY)
+
+    beta = min(_DISPLACEMENTS, key=misses)
+    relevant = np.zeros((len(rows), len(new)), dtype=np.bool_)
+    relevant[np.arange(len(rows)), rows] = True
+    return HeldOutQueries(
+        "displaced",
+        _moved(old, rows, a, b, beta),
+        _moved(new, rows, a, b, beta),
+        GradedRelevance.of(relevant),
+    )
+
+
+def _moved(
+    vectors: FloatArray,
+    rows: NDArray[np.intp],
+    a: NDArray[np.intp],
+    b: NDArray[np.intp],
+    beta: float,
+) -> FloatArray:
+    moved = vectors[rows] + beta * (vectors[a] - vectors[b])
+    # An item displaced onto the origin has no direction; it stays where it is.
+    lost = ~moved.any(axis=1)
+    moved[lost] = vectors[rows][lost]
+    return normalise(moved)
+
+
+def _reciprocal_rank(queries: FloatArray, items: FloatArray, rows: NDArray[np.intp]) -> float:
+    scores = queries @ items.T
+    own = scores[np.arange(len(rows)), rows][:, None]
+    return float((1.0 / (1 + (scores > own).sum(axis=1))).mean())
 
 
 def _neighbours(queries: FloatArray, items: FloatArray, own: NDArray[np.intp]) -> NDArray[np.bool_]:

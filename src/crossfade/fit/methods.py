@@ -91,6 +91,11 @@ _TABLE = (
         _trained("distillation", "fit_distillation"),
     ),
     Method(
+        "forward_mlp",
+        "forward ridge plus an MLP, fitted by cosine",
+        _trained("forward_mlp", "fit_forward_mlp"),
+    ),
+    Method(
         "forward_distillation",
         "forward map trained on mixed lists, the new model as teacher",
         _trained("distillation", "fit_forward_distillation"),

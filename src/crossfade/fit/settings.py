@@ -35,8 +35,8 @@ class FitSettings:
             has not improved for ``patience`` epochs.
         batch_size: pairs in a batch; fewer when there are few pairs.
         learning_rate, weight_decay: of AdamW, the rate falling to zero along a cosine.
-        hidden: widths of the hidden layers of psi and the forward map.
-        rho_hidden: widths of the hidden layers of rho.
+        hidden, forward_hidden, rho_hidden: widths of the hidden layers of psi, the forward
+            map, and rho.
         temperature: tau of the losses. teacher_temperature: tau_T of the teacher.
         ridge_penalty: of the linear maps, relative to the mean eigenvalue of the inputs;
             None takes ``0.05 (d / n)^2``, which held up from 0.6 to 200 pairs a dimension.
@@ -45,12 +45,13 @@ class FitSettings:
     """
 
     seed: int = 0
-    epochs: int = 30
+    epochs: int = 15
     batch_size: int = 512
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     patience: int = 8
     hidden: tuple[int, ...] = (512,)
+    forward_hidden: tuple[int, ...] = (2048,)
     rho_hidden: tuple[int, ...] = (512,)
     temperature: float = 0.1
     teacher_temperature: float = 0.05
