@@ -17,7 +17,7 @@ from crossfade.cli.arguments import spread_lists
 from crossfade.cli.demo import demo
 from crossfade.cli.evaluate import evaluate
 from crossfade.cli.fit import fit
-from crossfade.cli.output import message
+from crossfade.cli.output import message as tell
 from crossfade.errors import CrossfadeError
 
 __all__ = ["app", "main"]
@@ -62,19 +62,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             warnings.showwarning = _show_warning
             app(args=spread_lists(sys.argv[1:] if arguments is None else arguments))
     except CrossfadeError as error:
-        message(f"error: {error}")
+        tell(f"error: {error}")
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
-        message("interrupted")
+        tell("interrupted")
         sys.exit(INTERRUPTED)
 
 
 def _show_warning(
-    message_text: Warning | str,
+    message: Warning | str,
     category: type[Warning],  # noqa: ARG001
     filename: str,  # noqa: ARG001
     lineno: int,  # noqa: ARG001
     file: TextIO | None = None,  # noqa: ARG001
     line: str | None = None,  # noqa: ARG001
 ) -> None:
-    message(f"warning: {message_text}")
+    tell(f"warning: {message}")
