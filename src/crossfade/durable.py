@@ -7,6 +7,7 @@ full disk leaves the previous version, never half of the next.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import uuid
@@ -170,13 +171,20 @@ def _parents_of(path: Path) -> Iterator[None]:
     """Make the folders above ``path``; take them away again if what follows fails."""
     missing = _missing_parents(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         yield
     except BaseException:
         for folder in missing:
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # says the system of a file in the folder's place
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
 
 
 def _missing_parents(path: Path) -> list[Path]:

@@ -71,7 +71,10 @@ class MissingExtra(CrossfadeError, ImportError):
 
     def __init__(self, purpose: str, extra: str) -> None:
         super().__init__(f'{purpose} needs an optional package: pip install "crossfade[{extra}]"')
-        self.extra = extra
+        self.purpose, self.extra = purpose, extra
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        return type(self), (self.purpose, self.extra)
 
 
 class StoreError(CrossfadeError, RuntimeError):
