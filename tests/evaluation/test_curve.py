@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -54,7 +54,6 @@ def reference(scores: NDArray[np.float32], grades: NDArray[np.uint8], own: int) 
     return {name: float(metric(listed)[0]) for name, metric in METRICS.items()}
 
 
-@settings(deadline=None)
 @given(worlds(), st.integers(2, 6))
 def test_every_step_agrees_with_a_sort_of_the_whole_gallery(world: World, steps: int) -> None:
     curve = world.curve(steps)
@@ -76,7 +75,6 @@ def test_every_step_agrees_with_a_sort_of_the_whole_gallery(world: World, steps:
                 assert cell[name][at] == pytest.approx(wanted), name
 
 
-@settings(deadline=None)
 @given(worlds(), st.integers(1, 4))
 def test_the_curve_does_not_depend_on_the_chunks(world: World, chunk: int) -> None:
     whole, chunked = world.curve(3), world.curve(3, chunk_queries=chunk)
@@ -86,7 +84,6 @@ def test_the_curve_does_not_depend_on_the_chunks(world: World, chunk: int) -> No
         assert np.array_equal(whole.new_new[name], chunked.new_new[name])
 
 
-@settings(deadline=None)
 @given(worlds())
 def test_the_ends_are_the_two_sides_alone(world: World) -> None:
     s = world.scores

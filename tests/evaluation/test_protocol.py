@@ -215,7 +215,7 @@ def test_two_equal_spaces_have_no_gain_share_and_say_null() -> None:
     assert set(result.worst_point.values()) == set(result.drop.values()) == {0.0}
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.randoms(use_true_random=False), st.sampled_from(sorted(UPGRADES)))
 def test_the_row_order_of_the_gallery_does_not_matter(random: object, name: str) -> None:
     rows = list(range(len(GALLERY)))
