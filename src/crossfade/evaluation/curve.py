@@ -127,8 +127,9 @@ def curve_from_scores(
     queries = np.flatnonzero(relevance.counts() > 0)
     if len(queries) == 0:
         raise InvalidInput(
-            "no query has a relevant gallery item (its own item does not count), so there is "
-            "nothing to measure; check labels, qrels and ids"
+            "no query has a relevant gallery item, so there is nothing to measure; check labels "
+            "and qrels, and give queries ids of their own if they are not items of the gallery "
+            "(a query leaves out the item that has its id)"
         )
     backfilled = np.rint(np.asarray(coverage) * len(order)).astype(np.intp)
     turning = turning_steps(order, backfilled)
