@@ -147,7 +147,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != "crossfade-upgrade":
         raise ArtifactError(f"{path} does not describe an upgrade")
     version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise ArtifactError(
             f"{path} has format version {version}, this release reads {FORMAT_VERSION}; "
             "install the release that wrote it, or fit anew"

@@ -155,7 +155,11 @@ class Transform:
                 Affine(tensors[f"layers.{index}.weight"], tensors[f"layers.{index}.bias"])
                 for index in range(int(str(description["layers"])))
             )
-            return cls(skip, layers)
+            restored = cls(skip, layers)
+            unused = tensors.keys() - restored.tensors().keys()
+            if unused:
+                raise ValueError(f"{', '.join(sorted(unused))} not described")
+            return restored
         except (KeyError, ValueError) as error:
             raise ArtifactError(
                 f"the artifact's weights don't fit its description: {error}"
