@@ -101,6 +101,11 @@ def begin(store: Store, upgrade: Upgrade) -> GalleryState:
         SpaceMismatch: the collection holds vectors of other spaces.
         GalleryStateError: another upgrade of the same spaces is under way.
     """
+    if upgrade.source.name in (upgrade.stored.name, upgrade.target.name):
+        raise SpaceMismatch(
+            f"the upgrade leads from {upgrade.source.name!r} to itself; give the two models "
+            "different names when you fit it"
+        )
     text = store.read_pointer(_POINTER)
     present = None if text is None else GalleryState.restore(text)
     wanted = GalleryState.of(upgrade, Phase.PREPARING)

@@ -151,7 +151,7 @@ def test_items_lost_behind_our_back_are_noticed(tmp_path: Path) -> None:
     shard = edge.EdgeShard.load(str(tmp_path / "g" / "shard"))
     shard.update(edge.UpdateOperation.delete_points([3]))
     shard.close()
-    with pytest.raises(StoreError, match="held {'items': 20, .* now {'items': 19"):
+    with pytest.raises(StoreError, match=r"held {'items': 20, .* now {'items': 19"):
         opened(tmp_path / "g")
 
 
