@@ -111,4 +111,5 @@ def _affine(weight: Tensor, bias: Tensor) -> Affine:
 
 
 def _numpy(tensor: Tensor) -> FloatArray:
-    return np.ascontiguousarray(tensor.detach().to(torch.float32).numpy())
+    # A copy: the exported map must not go on changing with the network.
+    return np.array(tensor.detach().to(torch.float32).numpy(), order="C")
