@@ -18,13 +18,20 @@ __all__ = ["candidates", "choose"]
 # The first is what the others must beat.
 _WITHOUT_LABELS = ("forward_ridge", "forward_mlp")
 _WITH_LABELS = ("forward_ridge", "forward_mlp", "contrastive")
+_PAIRS_PER_DIMENSION = 2
 _BOOTSTRAP_SAMPLES = 500
 
 
 def candidates(pairs: Pairs) -> list[Method]:
-    """The methods that compete for these pairs, the one to beat first."""
+    """The methods that compete for these pairs, the one to beat first.
+
+    With fewer than two pairs a dimension only closed forms compete: a trained map then fits
+    the pairs themselves, and held-out items of the same kind are too like them to tell.
+    """
     several_classes = pairs.labels is not None and len(np.unique(pairs.labels)) > 1
-    return [METHODS[name] for name in (_WITH_LABELS if several_classes else _WITHOUT_LABELS)]
+    competing = [METHODS[name] for name in (_WITH_LABELS if several_classes else _WITHOUT_LABELS)]
+    few = len(pairs) < _PAIRS_PER_DIMENSION * max(pairs.source.dim, pairs.target.dim)
+    return [method for method in competing if method.closed_form or not few]
 
 
 def choose(

@@ -15,6 +15,9 @@ from crossfade.upgrade import Side, Upgrade
 
 __all__ = ["fit_forward_mlp", "forward_network"]
 
+_WIDE, _NARROW = 2_048, 512
+_MANY_PAIRS = 20_000
+
 
 def fit_forward_mlp(
     pairs: Pairs, settings: FitSettings, progress: ProgressCallback | None = None
@@ -38,4 +41,6 @@ def forward_network(pairs: Pairs, settings: FitSettings) -> MapNetwork:
     """Forward ridge of these pairs plus an MLP that starts at zero."""
     ridge = ridge_map(pair_moments(pairs, forward=True), settings.ridge_penalty)
     hidden = settings.forward_hidden
+    if hidden is None:
+        hidden = (_WIDE,) if len(pairs) >= _MANY_PAIRS else (_NARROW,)
     return MapNetwork(pairs.source.dim, pairs.target.dim, hidden, skip=ridge)

@@ -23,7 +23,8 @@ __all__ = ["Objective", "Training", "train"]
 Objective = Callable[[TwoSystems, Batch, torch.Generator], Tensor]
 """Loss of a batch; draws whatever it needs (backfill states) from the generator."""
 
-_MIN_STEPS = 1_500
+# Passes over many pairs; few pairs get more passes, so that training takes enough steps.
+_EPOCHS, _MOST_EPOCHS, _ENOUGH_STEPS = 15, 150, 600
 _SMALLEST_BATCH = 32
 _MOST_HELD_OUT = 4_096
 
@@ -68,7 +69,7 @@ def train(
     started = time.monotonic()
     generator = torch.Generator().manual_seed(settings.seed)
     batches = _Batches(pairs, settings)
-    epochs = max(settings.epochs, min(10 * settings.epochs, _MIN_STEPS // batches.steps))
+    epochs = settings.epochs or _default_epochs(batches.steps)
     parameters = [weight for weight in systems.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(
         parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -91,7 +92,7 @@ def train(
         losses.append(_held_out_loss(systems, batches, objective, settings.seed))
         if losses[-1] <= min(losses):
             best, best_epoch = copy.deepcopy(systems.state_dict()), epoch
-        if epoch - best_epoch >= settings.patience * max(1, epochs // settings.epochs):
+        if epoch - best_epoch >= settings.patience:
             break
     systems.load_state_dict(best)
     systems.eval()
@@ -135,6 +136,10 @@ class _Batches:
             torch.from_numpy(self.pairs.new_rows(rows)),
             None if self._labels is None else self._labels[torch.from_numpy(rows)],
         )
+
+
+def _default_epochs(steps: int) -> int:
+    return max(_EPOCHS, min(_MOST_EPOCHS, _ENOUGH_STEPS // steps))
 
 
 def _held_out_loss(
