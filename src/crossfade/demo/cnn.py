@@ -120,7 +120,7 @@ def _fit(
             loss = nn.functional.cross_entropy(
                 model(_as_input(images[rows.numpy()])), targets[rows]
             )
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             on_step(TrainingStep(number, total, loss.item()))
