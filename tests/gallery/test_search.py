@@ -1,6 +1,7 @@
 """Searches of a gallery at every coverage, against the slow reference."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch
 from crossfade.gallery import Gallery, Hit
 from crossfade.gallery.lifecycle import roll_back
 from crossfade.testing import Embedded, World, expected_ids, make_upgrade
-from crossfade.upgrade import Calibration, Side, Upgrade
+from crossfade.upgrade import Calibration, Side, Transform, Upgrade
 
 Opener = Callable[[Upgrade], Gallery]
 SIDES = [Side.QUERY, Side.ITEMS, Side.NONE]
@@ -212,3 +213,22 @@ def test_items_stored_before_are_refused_until_they_are_prepared(
     items = {id: Embedded(row) for id, row in enumerate(world.gallery.old)}
     new, old = world.queries.new, world.queries.old
     assert ids(gallery.search(new, 9)) == expected_ids(upgrade, items, new, old, 9)
+
+
+def test_two_encoders_find_the_item_that_is_mediocre_in_both_views(opened: Opener) -> None:
+    """Old vectors on a quarter circle; one view likes its start, the other its end, and the
+    combined best is in the middle, far from the first hundred candidates of either."""
+    angles = np.linspace(0, np.pi / 2, 1001)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    upgrade = replace(
+        make_upgrade(dim_old=2, dim_new=2, reference_old=circle[::10], weight=0.5),
+        psi=Transform(True),
+        rho=None,
+    )
+    gallery = opened(upgrade)
+    gallery.upsert(range(1001), old=circle)
+    start, end = np.eye(2, dtype=np.float32)
+    (hits,) = gallery.search(start, 1, query_old=end, mode="two-encoder")
+    assert hits[0].id == 500
+    (cheap,) = gallery.search(start, 1, query_old=end, mode="two-encoder", exact=False)
+    assert cheap[0].id != 500

@@ -13,7 +13,7 @@ import numpy as np
 
 from crossfade.embeddings import FloatArray, Space
 from crossfade.gallery.merge import Candidate, merge, moved_meanwhile
-from crossfade.stores import Filter, Id, Match, Store, id_order
+from crossfade.stores import Filter, Id, Item, Match, Store, id_order
 from crossfade.upgrade import OldSide
 
 __all__ = ["Request", "TwoSides", "over_fetch"]
@@ -128,14 +128,24 @@ class TwoSides:
         ]
         if not items:
             return [[] for _ in old_side.search_query]
-        old = np.stack([item.vectors[self.source.name] for item in items])
-        mapped = np.stack([item.vectors[self._index.name] for item in items])
-        scores = old_side.scores(old, mapped if self.mapped else None)
+        scores = self._scores(old_side, items)
         ranked = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         return [
             [Match(items[row].id, items[row].version, float(line[row])) for row in best]
             for line, best in zip(scores, ranked, strict=True)
         ]
+
+    def _scores(self, old_side: OldSide, items: Sequence[Item]) -> FloatArray:
+        """Scores ``(q, n)``; the same for items of equal vectors, so that they tie."""
+        rows = np.stack([self._views(item) for item in items])
+        distinct, place = np.unique(rows, axis=0, return_inverse=True)
+        old = distinct[:, : self.source.dim]
+        mapped = distinct[:, self.source.dim :] if self.mapped else None
+        return old_side.scores(old, mapped)[:, place.reshape(-1)]
+
+    def _views(self, item: Item) -> FloatArray:
+        names = [self.source.name] + ([self.mapped.name] if self.mapped else [])
+        return np.concatenate([item.vectors[name] for name in names])
 
     @property
     def _index(self) -> Space:
