@@ -11,7 +11,7 @@ from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch
 from crossfade.gallery import Gallery, Hit
 from crossfade.gallery.lifecycle import roll_back
 from crossfade.testing import Embedded, World, expected_ids, make_upgrade
-from crossfade.upgrade import Calibration, Side, Transform, Upgrade
+from crossfade.upgrade import Affine, Calibration, Side, Transform, Upgrade
 
 Opener = Callable[[Upgrade], Gallery]
 SIDES = [Side.QUERY, Side.ITEMS, Side.NONE]
@@ -222,7 +222,7 @@ def test_two_encoders_find_the_item_that_is_mediocre_in_both_views(opened: Opene
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     upgrade = replace(
         make_upgrade(dim_old=2, dim_new=2, reference_old=circle[::10], weight=0.5),
-        psi=Transform(True),
+        psi=Transform(Affine(np.eye(2, dtype=np.float32), np.zeros(2, np.float32))),
         rho=None,
     )
     gallery = opened(upgrade)
