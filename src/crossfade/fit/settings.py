@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -62,14 +63,21 @@ class FitSettings:
     held_out: float = 0.1
 
     def __post_init__(self) -> None:
-        positive = ("batch_size", "learning_rate", "patience", "temperature")
-        if self.epochs is not None and self.epochs < 1:
-            raise InvalidInput(f"epochs is {self.epochs}, wanted at least 1")
-        for name in (*positive, "teacher_temperature"):
-            if not getattr(self, name) > 0:
-                raise InvalidInput(f"{name} is {getattr(self, name)}, wanted more than 0")
-        if not 0.0 < self.held_out <= 0.5:
-            raise InvalidInput(f"held_out is {self.held_out}, wanted above 0 and at most 0.5")
+        for name, least in (("seed", 0), ("epochs", 1), ("batch_size", 1), ("patience", 1)):
+            value = getattr(self, name)
+            fits = (type(value) is int and value >= least) or (name == "epochs" and value is None)
+            self._require(name, fits, f"a whole number from {least}")
+        for name in ("learning_rate", "temperature", "teacher_temperature"):
+            self._require(name, 0 < getattr(self, name) < math.inf, "more than 0")
+        self._require("weight_decay", 0 <= self.weight_decay < math.inf, "0 or more")
+        self._require("held_out", 0 < self.held_out <= 0.5, "above 0 and at most 0.5")
+        self._require("two_encoder_weight", 0 <= self.two_encoder_weight <= 1, "0 to 1")
+        penalty = self.ridge_penalty
+        self._require("ridge_penalty", penalty is None or penalty > 0, "more than 0, or None")
+        for name in ("hidden", "forward_hidden", "rho_hidden"):
+            widths = () if getattr(self, name) is None else tuple(getattr(self, name))
+            fits = all(type(width) is int and width > 0 for width in widths)
+            self._require(name, fits, "the widths of the hidden layers")
 
     def but(self, **changes: Any) -> FitSettings:
         """The same settings with some changed.
@@ -77,11 +85,18 @@ class FitSettings:
         Raises:
             InvalidInput: a setting that does not exist, or a value that is not allowed.
         """
+        known = asdict(self)
+        unknown = sorted(changes.keys() - known.keys())
+        if unknown:
+            raise InvalidInput(f"unknown setting {unknown[0]!r}; known: {', '.join(known)}")
         try:
             return replace(self, **changes)
         except TypeError as error:
-            known = ", ".join(asdict(self))
-            raise InvalidInput(f"unknown setting in {sorted(changes)}; known: {known}") from error
+            raise InvalidInput(f"a setting of {changes} is of a wrong type: {error}") from error
+
+    def _require(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise InvalidInput(f"{name} is {getattr(self, name)!r}, wanted {wanted}")
 
     def describe(self) -> dict[str, Any]:
         """As JSON, for the fit report."""
