@@ -147,7 +147,9 @@ def _queries(held_out: Pairs, seed: int) -> list[HeldOutQueries]:
     if held_out.labels is not None:
         labels = held_out.labels
         relevance = LabelRelevance.of(labels[rows], labels, rows)
-        return [HeldOutQueries("labels", old[rows], new[rows], relevance)]
+        # Labels that no two held-out items share (ids, say) name nothing that is relevant.
+        if relevance.counts().any():
+            return [HeldOutQueries("labels", old[rows], new[rows], relevance)]
     neighbours = GradedRelevance.of(_neighbours(new[rows], new, rows), rows)
     return [
         HeldOutQueries("neighbours", old[rows], new[rows], neighbours),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def train(
     Pairs are read batch by batch, so memory-mapped pairs stay on disk.
 
     Raises:
-        InvalidInput: fewer than 8 pairs.
+        InvalidInput: fewer than 8 pairs, or the loss is no longer finite.
     """
     if len(pairs) < 8:
         raise InvalidInput(f"training needs at least 8 pairs, got {len(pairs)}")
@@ -90,6 +91,11 @@ def train(
                 left = (time.monotonic() - started) / done * (total - done)
                 progress(FitProgress(method, done, total, loss.item(), left))
         losses.append(_held_out_loss(systems, batches, objective, settings.seed))
+        if not math.isfinite(losses[-1]):
+            raise InvalidInput(
+                f"training {method} diverged: the held-out loss is {losses[-1]} after "
+                f"{epoch + 1} epochs; take a lower learning_rate than {settings.learning_rate}"
+            )
         if losses[-1] <= min(losses):
             best, best_epoch = copy.deepcopy(systems.state_dict()), epoch
         if epoch - best_epoch >= settings.patience:
