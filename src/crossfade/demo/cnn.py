@@ -30,6 +30,11 @@ class TrainingStep:
     total: int
     loss: float
 
+    @property
+    def shown(self) -> tuple[int, int, str]:
+        """Done, total, and a note, as a progress bar takes them."""
+        return self.done, self.total, f"loss {self.loss:.3f}"
+
 
 class CnnEncoder:
     """A trained network without its classifier: images in, unit embeddings out."""
