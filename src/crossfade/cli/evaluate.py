@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from crossfade.cli.output import message, print_json, print_table, query_progress
 from crossfade.embeddings import Pairs, Qrels
 from crossfade.errors import CrossfadeError, InvalidInput
-from crossfade.evaluation import EvaluationResult
+from crossfade.evaluation import EvaluationResult, results_to_json, write_report
 from crossfade.evaluation import evaluate as evaluate_upgrade
 from crossfade.fit.api import fit as fit_pairs
 from crossfade.fit.methods import METHODS, method_named
@@ -74,12 +74,10 @@ def evaluate(
                 on_progress=progress,
             )
     if report is not None:
-        from crossfade.evaluation import write_report
-
         write_report(results, report)
         message(f"report: {report / 'index.html'}")
     if json:
-        print_json(_json(results, loaded.method, compared=compare is not None))
+        print_json(results_to_json(results))
     else:
         _print_results(results, metric)
 
@@ -91,6 +89,8 @@ def _candidates(
     candidates: dict[str, Upgrade] = {}
     fitting: Pairs | None = None
     for name in names:
+        if name == upgrade.method:
+            continue  # it is measured as it is
         if name != "auto" and name not in METHODS and Path(name).is_dir():
             candidates[Path(name).name] = Upgrade.load(name)
             continue
@@ -118,15 +118,6 @@ def _fitting_pairs(upgrade: Upgrade, pairs: Path | None, gallery: Pairs) -> Pair
         "flatters them; give --pairs to fit them on other items"
     )
     return gallery
-
-
-def _json(
-    results: Mapping[str, EvaluationResult], method: str, *, compared: bool
-) -> dict[str, Any]:
-    body = results[method].to_json()
-    if compared:
-        body["methods"] = {name: result.to_json() for name, result in results.items()}
-    return body
 
 
 def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None:
