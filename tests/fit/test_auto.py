@@ -1,0 +1,91 @@
+"""``auto`` keeps what does best on held-out pairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crossfade import Pairs
+from crossfade.embeddings import unit_rows
+from crossfade.errors import InvalidInput
+from crossfade.fit.api import fit
+from crossfade.fit.auto import candidates
+from crossfade.testing.worlds import make_world
+
+QUICK: dict[str, Any] = {
+    "epochs": 3,
+    "hidden": (32,),
+    "rho_hidden": (32,),
+    "forward_hidden": (32,),
+}
+
+
+def linear_world(n: int = 600, dim: int = 10) -> Pairs:
+    """The new model is a rotation of the old one: a linear map is exactly right."""
+    rng = np.random.default_rng(0)
+    old = unit_rows(rng.normal(size=(n, dim)))
+    turn = np.linalg.qr(rng.normal(size=(dim, dim)))[0]
+    return Pairs.of(range(n), old, old @ turn)
+
+
+def merits(report: Any) -> dict[str, float]:
+    """Each candidate's area relative to the first one's, for its worst kind of queries."""
+    first = next(iter(report["candidates"].values()))
+    return {
+        name: min(curve["auc"] / base["auc"] for curve, base in zip(curves, first, strict=True))
+        for name, curves in report["candidates"].items()
+    }
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_the_winner_has_the_best_held_out_curve_of_all_candidates(labels: bool) -> None:
+    pairs = make_world(items=600, queries=0, noise_old=0.6).gallery
+    pairs = pairs if labels else pairs.without_labels()
+    upgrade = fit(pairs, "auto", **QUICK)
+    merit = merits(upgrade.report)
+    assert merit[upgrade.method] >= max(merit.values()) - 1e-3
+    assert upgrade.report["held_out"] == upgrade.report["candidates"][upgrade.method]
+    assert upgrade.report["requested"] == "auto"
+    assert 0 <= upgrade.report["certainty"] <= 1
+    assert list(merit) == [method.name for method in candidates(pairs)]
+    uses_labels = {"contrastive"} & merit.keys()
+    assert bool(uses_labels) is labels
+
+
+def test_where_a_linear_map_is_exactly_right_auto_is_not_worse() -> None:
+    pairs = linear_world()
+    auto, ridge = fit(pairs, "auto", **QUICK), fit(pairs, "forward_ridge")
+    for got, wanted in zip(auto.report["held_out"], ridge.report["held_out"], strict=True):
+        assert wanted["new_new"] - wanted["values"][0] < 0.02  # the ridge has all of it
+        assert got["auc"] >= wanted["auc"] - 0.005
+
+
+def test_the_same_seed_makes_the_same_choice() -> None:
+    pairs = make_world(items=300, queries=0).gallery
+    first, again = fit(pairs, "auto", **QUICK), fit(pairs, "auto", **QUICK)
+    assert first.id == again.id
+    assert first.report["candidates"] == again.report["candidates"]
+
+
+def test_one_class_is_no_use_for_methods_with_labels() -> None:
+    pairs = make_world(items=300, queries=0).gallery
+    one = Pairs.of(pairs.ids, pairs.old_rows(), pairs.new_rows(), ["same"] * 300)
+    names = [method.name for method in candidates(one)]
+    assert names == [method.name for method in candidates(one.without_labels())]
+    assert fit(one, "auto", **QUICK).method in names
+
+
+@pytest.mark.filterwarnings("ignore::crossfade.fit.api.FewPairsWarning")
+def test_with_too_few_pairs_to_hold_any_out_the_first_candidate_is_taken() -> None:
+    pairs = make_world(items=40, queries=0).gallery
+    upgrade = fit(pairs, "auto")
+    assert upgrade.method == candidates(pairs)[0].name
+    assert upgrade.report["held_out"] is None
+    assert "too few pairs" in upgrade.report["chosen_by"]
+
+
+def test_a_bad_setting_is_refused_before_any_candidate_is_fitted() -> None:
+    with pytest.raises(InvalidInput, match="seed is -1"):
+        fit(linear_world(), "auto", seed=-1)
