@@ -87,7 +87,11 @@ class LiveQueries:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self.wait_for_a_round()
+        try:
+            self.wait_for_a_round()
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
@@ -96,16 +100,25 @@ class LiveQueries:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._end()
         if self._error is not None and error is None:
             raise self._error
 
     def wait_for_a_round(self) -> None:
-        """Return when every query has been answered once more, or the thread has failed."""
+        """Return when every query has been answered once more.
+
+        Raises:
+            CrossfadeError: a query has failed.
+        """
         with self._round:
             goal = self.answered + len(self._queries) + _QUERIES_AT_ONCE
-            self._round.wait_for(lambda: self.answered >= goal or not self._thread.is_alive())
+            self._round.wait_for(lambda: self.answered >= goal or self._error is not None)
+        if self._error is not None:
+            raise self._error
+
+    def _end(self) -> None:
+        self._stop.set()
+        self._thread.join()
 
     def _run(self) -> None:
         try:
@@ -115,9 +128,8 @@ class LiveQueries:
                     todo.extend(range(len(self._queries)))
                 self._ask([todo.popleft() for _ in range(min(_QUERIES_AT_ONCE, len(todo)))])
         except BaseException as error:
-            self._error = error
-        finally:
             with self._round:
+                self._error = error
                 self._round.notify_all()
 
     def _ask(self, rows: list[int]) -> None:

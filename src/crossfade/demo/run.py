@@ -148,7 +148,7 @@ class _Demo:
     ) -> Mapping[str, EvaluationResult]:
         self.screen.say("[bold]5[/]  The report, over all queries")
         results = {}
-        with self.screen.bar(f"backfilling curve, beside {' and '.join(_COMPARED)}") as show:
+        with self.screen.bar(f"curves, beside {' and '.join(_COMPARED)}") as show:
             compared = {name: fit(pairs, name, seed=self.seed) for name in _COMPARED}
             for done, (name, one) in enumerate({_METHOD: upgrade, **compared}.items()):
                 results[name] = evaluate(one, items, queries, seed=self.seed)
