@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from pathlib import Path
@@ -183,7 +182,7 @@ def test_widths_of_every_size_fit_with_500_pairs(d_old: int, d_new: int) -> None
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::crossfade.fit.api.FewPairsWarning")
-@pytest.mark.parametrize("dims", list(itertools.product([8, 2048], repeat=2)))
+@pytest.mark.parametrize("dims", [(8, 2048), (2048, 8), (2048, 2048)])
 @pytest.mark.parametrize("name", ["auto", *METHODS])
 def test_every_method_fits_every_width_with_its_own_settings(
     name: str, dims: tuple[int, int]

@@ -19,8 +19,8 @@ __all__ = ["Calibration"]
 class Calibration:
     """A piecewise linear, strictly increasing map of scores.
 
-    Outside the knots the first and last slopes go on, so no two scores are ever clipped to
-    one value: ranks within the old side never change.
+    Outside the knots the first and last slopes go on, so no score is ever clipped, and no two
+    items of the old side change places.
 
     Attributes:
         x: old-side scores, strictly increasing, at least two; or empty for the identity.
