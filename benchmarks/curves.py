@@ -48,17 +48,17 @@ class Suite:
     at_first_seed: tuple[str, ...] = ()
 
 
-_LABEL_FREE = ("rank_merge", "procrustes", "rqt", "distillation", "forward_ridge", "auto")
-_IMAGES = ("forward_ridge", "auto", "contrastive", "rank_merge")
-_ABLATIONS = ("contrastive_without_rho", "contrastive_own", "rqt", "distillation", "procrustes")
+_TEXT = ("rank_merge", "forward_ridge", "auto")
+_IMAGES = ("forward_ridge", "auto", "contrastive")
+_ABLATIONS = ("rank_merge", "rqt", "distillation", "contrastive_without_rho", "contrastive_own")
 _FEW = ("rank_merge", "rank_merge_quantile", "forward_ridge", "auto")
 SUITES = (
     Suite("wordnet, L3 -> L6", "text/wordnet_minilml3_minilml6", "mrr", _FEW, ("auto",)),
     Suite(
         "emoji, HOG -> EfficientNet", "emoji/twitter_google_hog_efflite0", "mrr", _FEW, ("auto",)
     ),
-    Suite("debian, glove -> wordllama", "text/debian_glove50_wordllama256", "mrr", _LABEL_FREE),
-    Suite("wordnet, glove -> wordllama", "text/wordnet_glove50_wordllama256", "mrr", _LABEL_FREE),
+    Suite("debian, glove -> wordllama", "text/debian_glove50_wordllama256", "mrr", _TEXT),
+    Suite("wordnet, glove -> wordllama", "text/wordnet_glove50_wordllama256", "mrr", _TEXT),
     Suite(
         "fashion, extended class",
         "fashion/extended_class/seed{seed}",
