@@ -32,7 +32,7 @@ _MOST_HELD_OUT = 4_096
 
 @dataclass(frozen=True)
 class Training:
-    """What training did: held-out loss after each epoch, and which epoch was kept."""
+    """What training did: held-out loss before and after each epoch, and which was kept."""
 
     held_out_loss: tuple[float, ...]
     best_epoch: int
@@ -76,9 +76,10 @@ def train(
         parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * batches.steps)
-    losses: list[float] = []
+    # The start competes too: a map that begins as the ridge may have nothing to learn.
+    losses = [_held_out_loss(systems, batches, objective, settings.seed)]
     best, best_epoch = copy.deepcopy(systems.state_dict()), 0
-    for epoch in range(epochs):
+    for epoch in range(1, epochs + 1):
         systems.train()
         for step, batch in enumerate(batches.training(generator)):
             loss = objective(systems, batch, generator)
@@ -87,14 +88,14 @@ def train(
             optimiser.step()
             schedule.step()
             if progress is not None:
-                done, total = epoch * batches.steps + step + 1, epochs * batches.steps
+                done, total = (epoch - 1) * batches.steps + step + 1, epochs * batches.steps
                 left = (time.monotonic() - started) / done * (total - done)
                 progress(FitProgress(method, done, total, loss.item(), left))
         losses.append(_held_out_loss(systems, batches, objective, settings.seed))
         if not math.isfinite(losses[-1]):
             raise InvalidInput(
                 f"training {method} diverged: the held-out loss is {losses[-1]} after "
-                f"{epoch + 1} epochs; take a lower learning_rate than {settings.learning_rate}"
+                f"{epoch} epochs; take a lower learning_rate than {settings.learning_rate}"
             )
         if losses[-1] <= min(losses):
             best, best_epoch = copy.deepcopy(systems.state_dict()), epoch
