@@ -29,6 +29,7 @@ class Patient:
     folder: Path
     stored: set[Any] = field(default_factory=set)
     """Items seen to hold their new vector after a kill: never to be encoded again."""
+    journaled: int = 0
     logged: int = 0
     kills: int = 0
 
@@ -69,7 +70,8 @@ class Patient:
             job = Backfill(gallery)
             status = job.status()
             assert status.state in (JobState.NEW, JobState.INTERRUPTED, JobState.COMPLETE)
-            assert status.done <= len(self.stored)
+            self.journaled = status.done
+            assert self.journaled <= len(self.stored)
             assert status.parked == 0
             check_search(gallery)
 
@@ -138,6 +140,7 @@ def test_a_job_killed_after_a_step_goes_on_and_ends_as_an_unbroken_run(
     assert patient.run(step, 3).killed
     written = 4 * {"written": 3, "flushed": 3, "journaled": 3}.get(step, 2)
     assert len(patient.stored) == written
+    assert patient.journaled == (12 if step == "journaled" else 8)
     assert not patient.run().killed
     patient.check_end()
     repeated = {id for id, times in Counter(encoded_ids(patient.log)).items() if times > 1}

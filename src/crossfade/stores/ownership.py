@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 from pathlib import Path
@@ -30,6 +29,9 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
+        # Imported here: it is not there on every system, and all but locking works without.
+        import fcntl
+
         self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -39,7 +39,7 @@ class Engine:
         return int(self._call(lambda: self._shard.info().points_count))
 
     def create_vector(self, stored: StoredSpace) -> None:
-        """Make room for a space's vectors. Doing it again is harmless."""
+        """Make room for a space's vectors."""
         create = edge.UpdateOperation.create_dense_vector
         self._update(create(stored.vector, stored.space.dim, edge.Distance.Dot))
 
@@ -104,6 +104,9 @@ class Engine:
             if self._folder.is_started():
                 raise self.damaged(f"its folder {shard.name!r} is missing")
             self._create()
+        if self._folder.doomed_vectors():
+            # A change may have been cut off: without its config the engine asks the segments.
+            (shard / "edge_config.json").unlink(missing_ok=True)
         try:
             return edge.EdgeShard.load(str(shard))
         except BaseException as error:

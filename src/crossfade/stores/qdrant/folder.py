@@ -4,8 +4,11 @@
     PATH/catalog.sqlite3   spaces, pointers, the seal; the truth about what should be there
     PATH/shard/            the engine's own files
 
-A space is there when its row is. The engine's vectors follow: created after the row, dropped
-after it, and set right when the folder is opened after a crash between the two.
+The engine does not survive a kill while it adds or drops a vector: its own config and its
+segments then disagree, and it refuses to open. So each such change is announced here first.
+A space is there when its row is ``ready``; vectors that are ``doomed`` (their space is dropped,
+or was never ready) are removed at the next opening, for which the engine must then read its
+config from the segments.
 """
 
 from __future__ import annotations
@@ -27,15 +30,17 @@ __all__ = ["Folder", "StoredSpace"]
 
 _CATALOG = "catalog.sqlite3"
 _FORMAT = "1"
+_VECTOR = "space"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS pointers (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS spaces (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
-    dim INTEGER NOT NULL
+    name TEXT NOT NULL,
+    dim INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('doomed', 'ready'))
 );
-CREATE TABLE IF NOT EXISTS dropped (number INTEGER PRIMARY KEY);
+CREATE UNIQUE INDEX IF NOT EXISTS ready_names ON spaces (name) WHERE state = 'ready';
 """
 
 
@@ -97,27 +102,35 @@ class Folder:
 
     def spaces(self) -> dict[str, StoredSpace]:
         """The spaces by name."""
-        rows = self._rows("SELECT number, name, dim FROM spaces")
-        return {name: StoredSpace(Space(name, dim), f"space{number}") for number, name, dim in rows}
+        rows = self._rows("SELECT number, name, dim FROM spaces WHERE state = 'ready'")
+        return {name: StoredSpace(Space(name, dim), _vector(number)) for number, name, dim in rows}
 
-    def add_space(self, space: Space) -> StoredSpace:
-        """Record a space that is not there yet."""
-        self._rows("INSERT INTO spaces (name, dim) VALUES (?, ?)", space.name, space.dim)
-        return self.spaces()[space.name]
-
-    def remove_space(self, name: str) -> None:
-        """Forget a space; its vectors are then listed by :meth:`dropped_vectors`."""
+    def announce_space(self, space: Space) -> StoredSpace:
+        """Record that a space is about to be added; until it is ready, it is doomed."""
         with self._transaction() as catalog:
-            catalog.execute("INSERT INTO dropped SELECT number FROM spaces WHERE name = ?", (name,))
-            catalog.execute("DELETE FROM spaces WHERE name = ?", (name,))
+            number = catalog.execute(
+                "INSERT INTO spaces (name, dim, state) VALUES (?, ?, 'doomed')",
+                (space.name, space.dim),
+            ).lastrowid
+        return StoredSpace(space, _vector(number))
 
-    def dropped_vectors(self) -> list[str]:
-        """The engine's vectors that belong to no space any more."""
-        return [f"space{number}" for (number,) in self._rows("SELECT number FROM dropped")]
+    def make_ready(self, stored: StoredSpace) -> None:
+        """Record that the engine has added a space's vectors."""
+        number = int(stored.vector.removeprefix(_VECTOR))
+        self._rows("UPDATE spaces SET state = 'ready' WHERE number = ?", number)
 
-    def forget_dropped(self) -> None:
-        """Record that the engine has dropped them."""
-        self._rows("DELETE FROM dropped")
+    def doom_space(self, name: str) -> None:
+        """Forget a space, and have its vectors removed."""
+        self._rows("UPDATE spaces SET state = 'doomed' WHERE name = ?", name)
+
+    def doomed_vectors(self) -> list[str]:
+        """The engine's vectors to remove."""
+        rows = self._rows("SELECT number FROM spaces WHERE state = 'doomed'")
+        return [_vector(number) for (number,) in rows]
+
+    def forget_doomed(self) -> None:
+        """Record that the engine has removed them."""
+        self._rows("DELETE FROM spaces WHERE state = 'doomed'")
 
     def read_pointer(self, name: str) -> str | None:
         """A named text."""
@@ -202,6 +215,10 @@ class Folder:
             yield
         except sqlite3.Error as error:
             raise StoreError(f"qdrant://{self.path}: {_CATALOG} failed: {error}") from error
+
+
+def _vector(number: int | None) -> str:
+    return f"{_VECTOR}{number}"
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -55,6 +55,8 @@ class QdrantStore(Store):
     """A folder with the engine's shard and our catalog. Use :func:`open_store`.
 
     Reads run side by side; writes one after the other, so that a conditional write is one.
+    What was written survives the death of the process at once, that of the machine after
+    :meth:`flush`.
     """
 
     capabilities = Capabilities(
@@ -68,7 +70,8 @@ class QdrantStore(Store):
         self._spaces: dict[str, StoredSpace] = {}
         try:
             self._engine = Engine(self._folder)
-            self._settle_spaces()
+            self._remove_doomed()
+            self._spaces = self._folder.spaces()
             self._check_seal()
         except BaseException:
             self._folder.close()
@@ -88,8 +91,9 @@ class QdrantStore(Store):
                 self._spaces[space.name].space.require(space)
                 return
             self._begin_write()
-            stored = self._folder.add_space(space)
+            stored = self._folder.announce_space(space)
             self._engine.create_vector(stored)
+            self._folder.make_ready(stored)
             self._spaces = {**self._spaces, space.name: stored}
 
     def drop_space(self, name: str) -> None:
@@ -97,9 +101,9 @@ class QdrantStore(Store):
             if name not in self._spaces:
                 return
             self._begin_write()
-            self._folder.remove_space(name)
+            self._folder.doom_space(name)
             self._spaces = {key: value for key, value in self._spaces.items() if key != name}
-            self._drop_vectors()
+            self._remove_doomed()
 
     def put(self, drafts: Sequence[Draft]) -> None:
         with self._write_lock:
@@ -210,17 +214,10 @@ class QdrantStore(Store):
                 self._engine.close()
                 self._folder.close()
 
-    def _settle_spaces(self) -> None:
-        """Bring the engine's vectors in line with the catalog, after a crash between the two."""
-        self._spaces = self._folder.spaces()
-        self._drop_vectors()
-        for stored in self._spaces.values():
-            self._engine.create_vector(stored)
-
-    def _drop_vectors(self) -> None:
-        for vector in self._folder.dropped_vectors():
+    def _remove_doomed(self) -> None:
+        for vector in self._folder.doomed_vectors():
             self._engine.delete_vector(vector)
-        self._folder.forget_dropped()
+        self._folder.forget_doomed()
 
     def _check_seal(self) -> None:
         """Compare with what was there at the last clean close: files can go missing quietly."""
