@@ -23,7 +23,7 @@ __all__ = ["Combiner", "ScoreScale", "TwoEncoder", "score_scale"]
 
 _SMALLEST_DEVIATION = 1e-6
 # The power p of the module's formula: 0 keeps the mixture's own deviation, 1 restores all.
-_RESTORED = 0.85
+_RESTORED = 0.75
 
 
 @dataclass(frozen=True, eq=False)
