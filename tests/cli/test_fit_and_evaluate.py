@@ -1,0 +1,199 @@
+"""The two commands as users call them, good input and bad."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crossfade import Pairs, Upgrade
+
+Run = Callable[..., Any]
+
+KEYS = {
+    "method", "order", "seed", "coverage", "metrics", "old_old", "new_new", "gain_share",
+    "worst_point", "drop", "end_point", "negative_flips",
+}  # fmt: skip
+METRICS = {"map", "cmc@1", "cmc@5", "recall@10", "ndcg@10", "mrr"}
+
+
+@pytest.fixture
+def upgrade(run: Run, files: Path) -> Path:
+    outcome = run("fit", files / "fit.npz", "--out", files / "up", "--method", "forward_ridge")
+    assert outcome.code == 0, outcome.err
+    return files / "up"
+
+
+def test_evaluate_prints_one_json_object_with_every_key(
+    run: Run, files: Path, upgrade: Path
+) -> None:
+    outcome = run(
+        "evaluate", upgrade, "--gallery", files / "gallery.npz", "--queries",
+        files / "queries.npz", "--qrels", files / "qrels.txt", "--steps", 5, "--json",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    result = json.loads(outcome.out)
+    assert set(result) >= KEYS
+    assert set(result["metrics"]) == METRICS
+    assert result["coverage"] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert all(len(curve) == 5 for curve in result["metrics"].values())
+    assert result["metrics"]["map"][-1] == pytest.approx(result["new_new"]["map"])
+    assert result["new_new"]["map"] > result["old_old"]["map"] + 0.05  # or the world is too easy
+
+
+def test_labels_and_qrels_of_the_same_classes_agree(run: Run, files: Path, upgrade: Path) -> None:
+    common = ("evaluate", upgrade, "--gallery", files / "gallery.npz", "--queries",
+              files / "queries.npz", "--json")  # fmt: skip
+    by_labels = json.loads(run(*common).out)
+    by_qrels = json.loads(run(*common, "--qrels", files / "qrels.txt").out)
+    assert by_labels["metrics"] == by_qrels["metrics"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        ("--compare", "rank_merge", "procrustes"),
+        ("--compare", "rank_merge,procrustes"),
+        ("--compare", "rank_merge", "--compare", "procrustes"),
+    ],
+)
+def test_compare_takes_several_methods_in_any_form(
+    run: Run, files: Path, upgrade: Path, form: tuple[str, ...]
+) -> None:
+    outcome = run("evaluate", upgrade, "--gallery", files / "gallery.npz", *form, "--json")
+    assert outcome.code == 0, outcome.err
+    methods = json.loads(outcome.out)["methods"]
+    assert set(methods) == {"forward_ridge", "rank_merge", "procrustes"}
+    assert set(methods["procrustes"]) >= KEYS
+
+
+def test_compared_methods_are_fitted_on_the_upgrades_own_pairs(
+    run: Run, files: Path, upgrade: Path
+) -> None:
+    arguments = ("evaluate", upgrade, "--gallery", files / "gallery.npz", "--compare", "ridge")
+    assert "measured on" not in run(*arguments).err
+    (files / "fit.npz").unlink()
+    assert "fitted on the gallery that they are measured on" in run(*arguments).err
+
+
+def test_auto_leaves_labels_alone_unless_it_is_told_to_use_them(run: Run, files: Path) -> None:
+    outcome = run("fit", files / "fit.npz", "--out", files / "up", "--epochs", 1)
+    assert "pass --labels to use them" in outcome.err
+    assert Upgrade.load(files / "up").report["labels_used"] is False
+    run("fit", files / "fit.npz", "--out", files / "up", "--epochs", 1, "--labels")
+    report = Upgrade.load(files / "up").report
+    assert report["labels_used"] is True
+    assert "contrastive" in report["candidates"]
+
+
+def test_contrastive_uses_the_labels_without_being_told(run: Run, files: Path) -> None:
+    outcome = run(
+        "fit", files / "fit.npz", "--out", files / "up", "--method", "contrastive",
+        "--epochs", 1, "--json",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["method"] == "contrastive"
+    assert Upgrade.load(files / "up").rho is not None
+
+
+def test_two_encoder_mode_and_the_report_folder(run: Run, files: Path, upgrade: Path) -> None:
+    outcome = run(
+        "evaluate", upgrade, "--gallery", files / "gallery.npz", "--mode", "two-encoder",
+        "--report", files / "report",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert "two-encoder" in outcome.out
+    assert "<html" in (files / "report" / "index.html").read_text()
+
+
+BAD_ARRAYS = {
+    "NaN": {"old": lambda a: np.where(np.arange(len(a))[:, None] == 3, np.nan, a)},
+    "zero vector": {"new": lambda a: a * (np.arange(len(a))[:, None] != 5)},
+    "unique": {"ids": lambda a: np.zeros_like(a)},
+    "rows for": {"old": lambda a: a[:-1]},
+    "labels has shape": {"labels": lambda a: a[:-2]},
+}
+
+
+@pytest.mark.parametrize("complaint", BAD_ARRAYS)
+def test_bad_pairs_are_one_clear_error_and_leave_nothing(
+    run: Run, files: Path, complaint: str
+) -> None:
+    with np.load(files / "fit.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    for name, spoil in BAD_ARRAYS[complaint].items():
+        arrays[name] = spoil(arrays[name])
+    np.savez(files / "bad.npz", **arrays)
+    outcome = run("fit", files / "bad.npz", "--out", files / "out")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert complaint in outcome.err
+    assert outcome.err.count("error:") == 1
+    assert "Traceback" not in outcome.err
+    assert not (files / "out").exists()
+
+
+def test_a_truncated_file_is_one_clear_error(run: Run, files: Path) -> None:
+    whole = (files / "fit.npz").read_bytes()
+    (files / "fit.npz").write_bytes(whole[: len(whole) // 2])
+    outcome = run("fit", files / "fit.npz", "--out", files / "out")
+    assert outcome.code == 2
+    assert "truncated" in outcome.err
+
+
+def test_one_class_only_is_refused_by_contrastive(run: Run, files: Path) -> None:
+    pairs = Pairs.load(files / "fit.npz")
+    Pairs.of(pairs.ids, pairs.old, pairs.new, np.zeros(len(pairs), dtype=int)).save(
+        files / "one.npz"
+    )
+    outcome = run("fit", files / "one.npz", "--out", files / "out", "--method", "contrastive")
+    assert outcome.code == 2
+    assert "only one" in outcome.err
+
+
+def test_a_folder_of_other_files_is_never_written(run: Run, files: Path) -> None:
+    (files / "mine").mkdir()
+    (files / "mine" / "thesis.txt").write_text("years of work")
+    outcome = run("fit", files / "fit.npz", "--out", files / "mine", "--method", "ridge")
+    assert outcome.code == 2
+    assert [path.name for path in (files / "mine").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--method", "magic"), "unknown method 'magic'"),
+        (("--method", "contrastive", "--epochs", "0"), "epochs"),
+    ],
+)
+def test_wrong_settings_are_named(
+    run: Run, files: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    outcome = run("fit", files / "fit.npz", "--out", files / "out", *arguments)
+    assert outcome.code == 2
+    assert complaint in outcome.err
+
+
+def test_a_gallery_of_another_width_is_refused(run: Run, files: Path, upgrade: Path) -> None:
+    rng = np.random.default_rng(0)
+    Pairs.of(range(30), rng.normal(size=(30, 9)), rng.normal(size=(30, 20)), [0, 1] * 15).save(
+        files / "other.npz"
+    )
+    outcome = run("evaluate", upgrade, "--gallery", files / "other.npz", "--json")
+    assert outcome.code == 2
+    assert "9 dimensions" in outcome.err
+
+
+def test_usage_errors_exit_with_two(run: Run, files: Path) -> None:
+    assert run("evaluate", files / "up").code == 2
+    assert run("nonsense").code == 2
+
+
+def test_every_command_has_help_with_an_example(run: Run) -> None:
+    for command in ("demo", "fit", "evaluate"):
+        outcome = run(command, "--help")
+        assert outcome.code == 0
+        assert f"crossfade {command}" in outcome.out
