@@ -1,0 +1,62 @@
+"""What a gallery must answer, computed item by item: slow and obvious."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossfade.embeddings import FloatArray, unit_rows
+from crossfade.stores import Id, id_order
+from crossfade.upgrade import Upgrade
+
+__all__ = ["Embedded", "expected_ids"]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """An item as the reference knows it: its embeddings, as far as given."""
+
+    old: FloatArray | None = None
+    new: FloatArray | None = None
+
+
+def expected_ids(
+    upgrade: Upgrade,
+    items: Mapping[Id, Embedded],
+    query_new: Any,
+    query_old: Any,
+    k: int,
+    mode: str = "one-encoder",
+) -> list[list[Id]]:
+    """What a search must find, item by item and query by query."""
+    new_queries, old_queries = unit_rows(query_new), unit_rows(query_old)
+    found = []
+    for row in range(len(new_queries)):
+        score = _Scorer(upgrade, new_queries[row : row + 1], old_queries[row : row + 1], mode)
+        scores = {id: score(item) for id, item in items.items()}
+        listed = {id: value for id, value in scores.items() if value is not None}
+        found.append(sorted(listed, key=lambda id: (-listed[id], id_order(id)))[:k])
+    return found
+
+
+class _Scorer:
+    """One query against one item at a time."""
+
+    def __init__(
+        self, upgrade: Upgrade, query_new: FloatArray, query_old: FloatArray, mode: str
+    ) -> None:
+        self._upgrade = upgrade
+        self._query_old = query_old[0]
+        self._query_stored = upgrade.store_new(query_new)[0]
+        self._side = None if mode == "old" else upgrade.old_side(query_new, query_old, mode)
+
+    def __call__(self, item: Embedded) -> float | None:
+        if self._side is None:
+            return None if item.old is None else float(self._query_old @ item.old)
+        if item.new is not None:
+            return float(self._query_stored @ self._upgrade.store_new(item.new)[0])
+        if item.old is None:
+            return None
+        old = item.old[None, :]
+        return float(self._side.scores(old, self._upgrade.map_items(old))[0, 0])

@@ -1,0 +1,49 @@
+"""Upgrades that need no fitting: random maps, for tests of everything behind the fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crossfade.embeddings import FloatArray, Space
+from crossfade.upgrade import Affine, Calibration, Side, Transform, TwoEncoder, Upgrade
+
+__all__ = ["make_upgrade"]
+
+
+def make_upgrade(
+    side: Side | str = Side.QUERY,
+    *,
+    dim_old: int = 12,
+    dim_new: int = 20,
+    rho: bool = True,
+    calibration: Calibration | None = None,
+    reference_old: FloatArray | None = None,
+    weight: float = 0.4,
+    seed: int = 0,
+) -> Upgrade:
+    """An upgrade of random linear maps.
+
+    Args:
+        rho: with a head on the new space.
+        calibration: of old-side scores; by default a stretch and an offset.
+        reference_old: the sample for two-encoder mode, ``(m, d_old)``; without it the upgrade
+            has no such mode. weight: the old query's share.
+    """
+    rng = np.random.default_rng(seed)
+    side = Side(side)
+
+    def linear(dim_in: int, dim_out: int) -> Transform:
+        weights = rng.normal(size=(dim_in, dim_out)).astype(np.float32)
+        return Transform(Affine(weights, np.zeros(dim_out, np.float32)))
+
+    return Upgrade(
+        method="random",
+        source=Space("old", dim_old),
+        target=Space("new", dim_new),
+        side=side,
+        psi=linear(dim_new, dim_old) if side is Side.QUERY else None,
+        forward=linear(dim_old, dim_new) if side is Side.ITEMS else None,
+        rho=linear(dim_new, dim_new) if rho else None,
+        calibration=Calibration.affine(0.8, 0.1) if calibration is None else calibration,
+        two_encoder=None if reference_old is None else TwoEncoder(weight, reference_old),
+    )
