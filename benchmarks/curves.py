@@ -82,16 +82,20 @@ def main() -> None:
     for suite in SUITES:
         if suite.name in arguments.suite:
             for seed in range(arguments.seeds):
-                _run_suite(suite, seed, done)
+                _run_suite(suite, suite.methods, seed, done)
+    for suite in SUITES:
+        if suite.name in arguments.suite:
+            _run_suite(suite, suite.at_first_seed, 0, done)
     (RESULTS / "curves.md").write_text(_table(list(done.values())), encoding="utf-8")
 
 
-def _run_suite(suite: Suite, seed: int, done: dict[Any, dict[str, Any]]) -> None:
+def _run_suite(
+    suite: Suite, methods: tuple[str, ...], seed: int, done: dict[Any, dict[str, Any]]
+) -> None:
     folder = cache_folder() / suite.folder.format(seed=seed)
     if not folder.exists():
         print(f"{suite.name}: no data at {suite.folder}; build it with python -m benchmarks.data")
         return
-    methods = (*suite.methods, *suite.at_first_seed) if seed == 0 else suite.methods
     wanted = [(method, "one-encoder") for method in methods]
     wanted += [(method, "two-encoder") for method in suite.two_encoder]
     missing = [
