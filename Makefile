@@ -40,7 +40,10 @@ contract: $(STAMP)
 
 bench: $(STAMP)  ## Every number of the README and the docs, from real data (about an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.data.fashion
+	$(BIN)/python -m benchmarks.data.text
+	$(BIN)/python -m benchmarks.data.emoji
+	$(BIN)/python -m benchmarks.curves
 
 clean:  ## Remove what the commands made
 	rm -rf $(VENV) crossfade-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

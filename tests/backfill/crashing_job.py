@@ -13,7 +13,7 @@ from crossfade.stores import Item
 from crossfade.testing import FakeEncoder, die_at, make_upgrade, make_world
 from crossfade.upgrade import Side
 
-ITEMS = 240
+ITEMS = 160
 
 
 def main(folder: str, log: str, step: str = "never", times: str = "1") -> None:

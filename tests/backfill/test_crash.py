@@ -17,7 +17,7 @@ from crossfade.testing import CrashedRun, encoded_ids, make_upgrade, make_world,
 from crossfade.upgrade import Side
 
 SCRIPT = Path(__file__).with_name("crashing_job.py")
-ITEMS = 240
+ITEMS = 160
 WORLD = make_world(items=ITEMS, queries=4)
 UPGRADE = make_upgrade(Side.ITEMS)
 
@@ -170,7 +170,7 @@ def kill_at_random_moments(folder: Path, kills: int, seed: int) -> None:
 
 
 def test_a_job_killed_at_random_moments_ends_as_an_unbroken_run(tmp_path: Path) -> None:
-    kill_at_random_moments(tmp_path, kills=6, seed=0)
+    kill_at_random_moments(tmp_path, kills=5, seed=0)
 
 
 @pytest.mark.slow
