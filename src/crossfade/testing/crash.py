@@ -38,10 +38,9 @@ def run_script(
             standard output, so that it does not hit the imports; None to let it end.
     """
     command = [sys.executable, str(script), *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    )
-    with process:
+    # Unbuffered: a buffer would keep what came with the first line from communicate().
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, bufsize=0) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         try:
@@ -52,7 +51,8 @@ def run_script(
             if kill_after_seconds is None:
                 raise
     killed = process.returncode == -signal.SIGKILL
-    return CrashedRun(killed, process.returncode, first + output, errors)
+    text = (first + output).decode("utf-8", "replace")
+    return CrashedRun(killed, process.returncode, text, errors.decode("utf-8", "replace"))
 
 
 def die_at(step: str, times: int = 1) -> Callable[[str], None]:
