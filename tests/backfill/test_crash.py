@@ -147,6 +147,7 @@ def test_a_job_killed_after_a_step_goes_on_and_ends_as_an_unbroken_run(
     assert len(repeated) == (4 if step == "encoded" else 0)
 
 
+@pytest.mark.slow
 def test_a_job_killed_after_every_single_step_ends_as_an_unbroken_run(tmp_path: Path) -> None:
     """Each run lives for a few steps more than it needs to make progress at all."""
     patient = Patient(tmp_path / "gallery")
