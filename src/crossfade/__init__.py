@@ -42,7 +42,7 @@ __version__ = "0.1.0"
 
 
 def fit(pairs: Pairs, method: str = "auto", **settings: Any) -> Upgrade:
-    """Fit an upgrade on pairs of old and new embeddings; see :func:`crossfade.fit.fit`."""
+    """Fit an upgrade on pairs of old and new embeddings; see :func:`crossfade.fit.api.fit`."""
     # Imported here: only fitting needs PyTorch, and serving must never load it.
     from crossfade.fit.api import fit as fit_pairs
 

@@ -334,6 +334,40 @@ def test_an_encoder_that_fails_on_everything_stops_the_job_and_parks_nothing(
     assert status.last_error is not None and "all of the first 10" in status.last_error
 
 
+def test_an_encoder_that_dies_on_the_way_stops_the_job_before_it_parks_everything(
+    gallery: Gallery, world: World, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossfade.backfill.worker._HOPELESS_LATER", 20)
+    calls = iter(range(1_000))
+
+    def dying(item: Item) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+        if next(calls) >= 30:
+            raise OSError("connection refused")
+        return world.gallery.new[item.payload["row"]]
+
+    with pytest.raises(EncoderError, match=r"all of the last 2\d items: OSError"):
+        Backfill(gallery, FakeEncoder(dying), batch_size=10).run()
+    status = Backfill(gallery, encoder).status()
+    assert status.state is JobState.PAUSED
+    assert status.parked < 20
+    assert status.pending > 60
+
+
+def test_a_rollback_forgets_the_job_before_it_drops_anything(
+    gallery: Gallery, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Backfill(gallery, encoder)
+    job.run()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("crossfade.gallery.lifecycle._settle", killed)
+    with pytest.raises(KeyboardInterrupt):
+        job.rollback()
+    assert job.status().done == 0
+
+
 def test_an_encoder_of_another_width_stops_the_job(gallery: Gallery, encoder: FakeEncoder) -> None:
     narrow = FakeEncoder(lambda item: np.ones(7, np.float32))
     with pytest.raises(EncoderError, match=r"wanted \(64, 20\)"):

@@ -154,6 +154,58 @@ def test_one_class_only_is_refused_by_contrastive(run: Run, files: Path) -> None
     assert "only one" in outcome.err
 
 
+def test_one_class_only_is_refused_by_labels_and_by_evaluate(
+    run: Run, files: Path, upgrade: Path
+) -> None:
+    pairs = Pairs.load(files / "gallery.npz")
+    Pairs.of(pairs.ids, pairs.old, pairs.new, np.zeros(len(pairs), dtype=int)).save(
+        files / "one.npz"
+    )
+    for arguments in (
+        ("fit", files / "one.npz", "--out", files / "out", "--labels"),
+        ("evaluate", upgrade, "--gallery", files / "one.npz"),
+    ):
+        outcome = run(*arguments)
+        assert outcome.code == 2
+        assert "one class only" in outcome.err
+
+
+def test_comparing_with_the_upgrades_own_method_still_lists_it(
+    run: Run, files: Path, upgrade: Path
+) -> None:
+    outcome = run(
+        "evaluate", upgrade, "--gallery", files / "gallery.npz", "--compare=forward_ridge",
+        "--json",
+    )  # fmt: skip
+    assert set(json.loads(outcome.out)["methods"]) == {"forward_ridge"}
+
+
+def test_pairs_that_have_changed_since_are_not_compared_on(
+    run: Run, files: Path, upgrade: Path
+) -> None:
+    (files / "fit.npz").write_bytes((files / "gallery.npz").read_bytes())
+    outcome = run("evaluate", upgrade, "--gallery", files / "gallery.npz", "--compare", "ridge")
+    assert "not the data that the upgrade was fitted on" in outcome.err
+
+
+@pytest.mark.parametrize("wrong", [("--seed", "-1"), ("--metric", "foo"), ("--report", "/proc/x")])
+def test_wrong_options_are_found_out_before_any_work(
+    run: Run, files: Path, upgrade: Path, wrong: tuple[str, str]
+) -> None:
+    outcome = run("evaluate", upgrade, "--gallery", files / "gallery.npz", *wrong)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.count("error:") == 1
+
+
+def test_a_report_folder_with_somebodys_notes_is_kept(run: Run, files: Path, upgrade: Path) -> None:
+    arguments = ("evaluate", upgrade, "--gallery", files / "gallery.npz", "--report", files / "r")
+    assert run(*arguments).code == 0
+    assert run(*arguments).code == 0  # its own files may be replaced
+    (files / "r" / "notes.txt").write_text("mine")
+    assert run(*arguments).code == 2
+    assert (files / "r" / "notes.txt").read_text() == "mine"
+
+
 def test_a_folder_of_other_files_is_never_written(run: Run, files: Path) -> None:
     (files / "mine").mkdir()
     (files / "mine" / "thesis.txt").write_text("years of work")

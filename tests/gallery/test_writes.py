@@ -73,6 +73,14 @@ def test_a_deleted_item_is_gone_from_both_sides_and_from_the_old_system(
     assert [hit.id for hit in hits] == ["one"]
 
 
+def test_a_single_id_is_no_list_of_its_letters(opened: Opener, world: World) -> None:
+    gallery = opened(make_upgrade())
+    gallery.upsert(["4", "2", "42"], old=world.gallery.old[:3])
+    with pytest.raises(InvalidInput, match="give a list"):
+        gallery.delete("42")
+    assert gallery.count == 3
+
+
 def test_embeddings_are_normalised_at_the_border(opened: Opener, world: World) -> None:
     gallery = opened(make_upgrade(rho=False))
     gallery.upsert([1], new=1000 * world.gallery.new[:1].astype(np.float64))

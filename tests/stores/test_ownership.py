@@ -37,3 +37,16 @@ def test_a_holder_in_another_process_is_named_and_its_death_frees_the_lock(tmp_p
             FileLock(tmp_path / "lock")
         process.kill()
     FileLock(tmp_path / "lock").release()
+
+
+def test_release_frees_the_lock_from_a_forked_child_too(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "lock")
+    # The child shares the open file, as an encoder's forked workers do.
+    assert lock._descriptor is not None
+    child = subprocess.Popen(["sleep", "60"], pass_fds=[lock._descriptor])
+    try:
+        lock.release()
+        FileLock(tmp_path / "lock").release()
+    finally:
+        child.kill()
+        child.wait()

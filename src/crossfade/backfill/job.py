@@ -167,8 +167,9 @@ class Backfill:
             JobLocked: the job is at work; pause it first.
         """
         with holding_job(self.gallery.store):
-            roll_back(self.gallery, leave_out=leave_out)
-            self._journal.clear()
+            # Killed in between, a cleared queue is made anew; an old one would speak for the
+            # next start of the same upgrade.
+            roll_back(self.gallery, leave_out=leave_out, before=self._journal.clear)
 
     def finish(self) -> None:
         """Drop the old and mapped vectors for good; there is no way back.

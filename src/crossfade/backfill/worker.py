@@ -36,6 +36,8 @@ STEPS = ("taken", "read", "encoded", "written", "flushed", "journaled")
 _MOST_BATCHES = 64
 _HOPELESS = 8
 """So many failed items before the first success mean that the encoder is at fault."""
+_HOPELESS_LATER = 256
+"""So many failed items in a row after a success mean the same."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Worker:
         self._journal = journal
         self._pace = pace
         self._observe = observe
-        self._failures_before_success: int | None = 0
+        self._failures_in_a_row = 0
+        self._succeeded = False
 
     def move(self, most: int | None = None) -> int:
         """Move a chunk of items; returns how many, 0 if none is pending.
@@ -133,14 +136,16 @@ class Worker:
 
     def _refuse_hopeless(self, encoded: Encoded) -> None:
         """Stop a job whose encoder can't do anything before it parks the whole gallery."""
-        if encoded.vectors or self._failures_before_success is None:
-            self._failures_before_success = None
+        if encoded.vectors:
+            self._failures_in_a_row, self._succeeded = 0, True
             return
-        self._failures_before_success += len(encoded.failures)
-        if self._failures_before_success >= _HOPELESS:
+        self._failures_in_a_row += len(encoded.failures)
+        # An encoder that has worked may meet a run of bad items; one that dies, an endless run.
+        if self._failures_in_a_row >= (_HOPELESS_LATER if self._succeeded else _HOPELESS):
+            which = "last" if self._succeeded else "first"
             reason = next(iter(encoded.failures.values()))
             raise EncoderError(
-                f"the encoder failed on all of the first {self._failures_before_success} items: "
+                f"the encoder failed on all of the {which} {self._failures_in_a_row} items: "
                 f"{reason}. The items stay in the queue; mend the encoder and run again"
             )
 

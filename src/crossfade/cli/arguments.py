@@ -19,7 +19,7 @@ def spread_lists(arguments: Sequence[str]) -> list[str]:
     """
     out: list[str] = []
     option: str | None = None
-    for argument in arguments:
+    for argument in _split_equals(arguments):
         first_value = bool(out) and out[-1] in _LIST_OPTIONS
         if argument in _LIST_OPTIONS:
             option = argument
@@ -32,6 +32,15 @@ def spread_lists(arguments: Sequence[str]) -> list[str]:
             option = None
             out.append(argument)
     return out
+
+
+def _split_equals(arguments: Sequence[str]) -> list[str]:
+    """``--compare=A`` as the two words ``--compare A``."""
+    words: list[str] = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        words += [name, value] if equals and name in _LIST_OPTIONS else [argument]
+    return words
 
 
 def _repeated(option: str, values: Sequence[str]) -> list[str]:

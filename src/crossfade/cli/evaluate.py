@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
-from crossfade.cli.output import message, print_json, print_table, query_progress
+from crossfade.cli.output import fit_progress, message, print_json, print_table, query_progress
 from crossfade.embeddings import Pairs, Qrels
-from crossfade.errors import CrossfadeError, InvalidInput
+from crossfade.errors import CrossfadeError
 from crossfade.evaluation import EvaluationResult, results_to_json, write_report
 from crossfade.evaluation import evaluate as evaluate_upgrade
+from crossfade.evaluation.metrics import check_metric
+from crossfade.evaluation.report.write import check_report_folder
 from crossfade.fit.api import fit as fit_pairs
 from crossfade.fit.methods import METHODS, method_named
 from crossfade.upgrade import Mode, Upgrade
@@ -33,7 +35,7 @@ def evaluate(
     ] = None,
     steps: Annotated[int, typer.Option(help="Coverages from 0 to 1.")] = 11,
     order: Annotated[str, typer.Option(help="Order of backfilling.")] = "random",
-    seed: Annotated[int, typer.Option(help="Seed of the order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the order, and of compared fits.")] = 0,
     mode: Annotated[
         Mode, typer.Option(help="How queries search.", case_sensitive=False)
     ] = Mode.ONE_ENCODER,
@@ -54,6 +56,10 @@ def evaluate(
 
     Example: crossfade evaluate upgrade/ --gallery g.npz --queries q.npz --compare rank_merge
     """
+    # Found out before minutes of fitting and ranking, not after.
+    check_metric(metric)
+    if report is not None:
+        check_report_folder(report)
     loaded = Upgrade.load(upgrade)
     gallery_set = Pairs.load(gallery)
     query_set = None if queries is None else Pairs.load(queries)
@@ -74,10 +80,10 @@ def evaluate(
                 on_progress=progress,
             )
     if report is not None:
-        write_report(results, report)
+        write_report(results, report, primary=metric)
         message(f"report: {report / 'index.html'}")
     if json:
-        print_json(results_to_json(results))
+        print_json(results_to_json(results, compared=bool(compare)))
     else:
         _print_results(results, metric)
 
@@ -92,15 +98,15 @@ def _candidates(
         if name == upgrade.method:
             continue  # it is measured as it is
         if name != "auto" and name not in METHODS and Path(name).is_dir():
-            candidates[Path(name).name] = Upgrade.load(name)
+            candidates[name] = Upgrade.load(name)
             continue
         if fitting is None:
             fitting = _fitting_pairs(upgrade, pairs, gallery)
         needs_labels = name != "auto" and method_named(name).needs_labels
         use_labels = needs_labels or upgrade.report.get("labels_used", False)
-        candidates[name] = fit_pairs(
-            fitting if use_labels else fitting.without_labels(), name, seed=seed
-        )
+        used = fitting if use_labels else fitting.without_labels()
+        with fit_progress() as progress:
+            candidates[name] = fit_pairs(used, name, progress=progress, seed=seed)
     return candidates
 
 
@@ -110,9 +116,14 @@ def _fitting_pairs(upgrade: Upgrade, pairs: Path | None, gallery: Pairs) -> Pair
     recorded = upgrade.report.get("pairs_file")
     if recorded is not None:
         try:
-            return Pairs.load(recorded)
+            own = Pairs.load(recorded)
         except CrossfadeError:
             message(f"note: the upgrade's own pairs, {recorded}, can't be read any more")
+        else:
+            fingerprints = {own.fingerprint(), own.without_labels().fingerprint()}
+            if upgrade.report.get("data_sha256") in fingerprints:
+                return own
+            message(f"note: {recorded} is not the data that the upgrade was fitted on any more")
     message(
         "warning: compared methods are fitted on the gallery that they are measured on, which "
         "flatters them; give --pairs to fit them on other items"
@@ -122,8 +133,6 @@ def _fitting_pairs(upgrade: Upgrade, pairs: Path | None, gallery: Pairs) -> Pair
 
 def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None:
     first = next(iter(results.values()))
-    if metric not in first.metrics:
-        raise InvalidInput(f"unknown metric {metric!r}; choose one of {', '.join(first.metrics)}")
     print_table(
         f"{metric}: old/old {first.old_old[metric]:.4f}, new/new {first.new_new[metric]:.4f}; "
         f"{first.mode.value}, order {first.order}, seed {first.seed}, "

@@ -10,6 +10,7 @@ import typer
 from crossfade.cli.output import fit_progress, message, print_json
 from crossfade.durable import check_folder
 from crossfade.embeddings import Pairs
+from crossfade.errors import InvalidInput
 from crossfade.fit.api import fit as fit_pairs
 from crossfade.fit.methods import METHODS, method_named
 from crossfade.upgrade import Upgrade
@@ -55,9 +56,11 @@ def fit(
 def _with_or_without_labels(pairs: Pairs, method: str, labels: bool) -> Pairs:
     wanted = labels or (method != "auto" and method_named(method).needs_labels)
     if labels and pairs.labels is None:
-        from crossfade.errors import InvalidInput
-
         raise InvalidInput("--labels was given, but the pairs hold no array 'labels'")
+    if labels and pairs.labels is not None and len(set(pairs.labels.tolist())) < 2:
+        raise InvalidInput(
+            "--labels was given, but the labels name one class only; leave it out to fit without"
+        )
     if pairs.labels is not None and not wanted:
         message("note: the pairs hold labels, which are not used; pass --labels to use them")
         return pairs.without_labels()

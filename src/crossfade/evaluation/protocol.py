@@ -64,6 +64,8 @@ def evaluate(
     """
     queries = gallery_set if query_set is None else query_set
     search_mode = _check_mode(mode, upgrade)
+    if seed < 0:
+        raise InvalidInput(f"seed is {seed}, wanted a whole number from 0")
     coverage = coverage_grid(steps)
     _check_set("gallery", gallery_set, upgrade)
     _check_set("query", queries, upgrade)

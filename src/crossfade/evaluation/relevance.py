@@ -199,7 +199,13 @@ def relevance_of(queries: Pairs, gallery: Pairs, qrels: Qrels | None = None) -> 
                 f"the {name} set has no labels and there are no qrels, so nothing says what is "
                 "relevant; give labels in both sets, or a qrels file"
             )
-    return LabelRelevance.of(queries.labels, gallery.labels, own)
+    relevance = LabelRelevance.of(queries.labels, gallery.labels, own)
+    if len({*relevance.query_codes.tolist(), *relevance.gallery_codes.tolist()}) == 1:
+        raise InvalidInput(
+            "all labels name one class only, so everything is relevant to every query; give "
+            "labels of at least two classes, or a qrels file"
+        )
+    return relevance
 
 
 def own_columns(query_ids: Ids, gallery_ids: Ids) -> Columns:

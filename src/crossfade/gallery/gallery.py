@@ -160,7 +160,9 @@ class Gallery:
 
     def delete(self, ids: Iterable[Any]) -> int:
         """Delete items from both sides; returns how many there were."""
-        return self.store.delete(plain_ids(ids))
+        listed = plain_ids(ids)
+        with self.write_lock:
+            return self.store.delete(listed)
 
     def prepare(self, *, progress: Callable[[int, int], None] | None = None) -> int:
         """Map the old vectors of all items that lack a mapped one, without any encoder.

@@ -6,6 +6,7 @@ dies in between, whoever opens the gallery next goes on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from crossfade.errors import GalleryStateError
@@ -64,12 +65,15 @@ def finish(gallery: Gallery) -> None:
         _settle(gallery)
 
 
-def roll_back(gallery: Gallery, *, leave_out: bool = False) -> None:
+def roll_back(
+    gallery: Gallery, *, leave_out: bool = False, before: Callable[[], None] = lambda: None
+) -> None:
     """Drop the new side. Call it through ``Backfill.rollback``, which holds the job.
 
     Args:
         leave_out: go back though some items hold no old vector. They stay stored, but no
             search finds them until they get one.
+        before: called once nothing stands in the way, before anything is changed.
 
     Raises:
         GalleryStateError: there are such items, or the old side is gone.
@@ -86,6 +90,7 @@ def roll_back(gallery: Gallery, *, leave_out: bool = False) -> None:
                 f"{lost} items hold no old embedding, e.g. {example!r}: the old system would not "
                 "find them. Upsert them with old=..., or roll back with leave_out=True"
             )
+        before()
         change_phase(gallery.store, state, Phase.ROLLING_BACK)
         _settle(gallery)
 

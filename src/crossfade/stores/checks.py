@@ -47,6 +47,8 @@ def plain_id(id: Any) -> Id:
 
 def plain_ids(ids: Iterable[Any], *, unique: bool = False) -> list[Id]:
     """Many ids; with ``unique`` none may come twice."""
+    if isinstance(ids, (str, bytes)):
+        raise InvalidInput(f"ids is a single {type(ids).__name__}, {ids!r}; give a list: [id]")
     plain = [plain_id(id) for id in ids]
     if unique and len(set(plain)) < len(plain):
         twice = next(id for id, times in Counter(plain).items() if times > 1)
@@ -121,6 +123,8 @@ def check_payload(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(value: Any, where: str) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, str):
         _check_text(value, f"payload field {where!r}")
         return str(value)

@@ -46,7 +46,11 @@ class FileLock:
     def release(self) -> None:
         """Let others have it. Releasing again is harmless."""
         if self._descriptor is not None:
+            import fcntl
+
             os.ftruncate(self._descriptor, 0)
+            # Closing alone would leave the lock with a child process that was forked meanwhile.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             self._close()
 
     def __enter__(self) -> Self:

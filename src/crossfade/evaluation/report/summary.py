@@ -102,10 +102,12 @@ def headline_figures(result: EvaluationResult, metric: str) -> Sequence[Figure]:
     ]
 
 
-def results_to_json(results: Mapping[str, EvaluationResult]) -> dict[str, Any]:
-    """One object: the first result's own, and with several all of them under ``methods``."""
+def results_to_json(
+    results: Mapping[str, EvaluationResult], *, compared: bool = False
+) -> dict[str, Any]:
+    """One object: the first result's own; with several, or ``compared``, all under ``methods``."""
     first = next(iter(results.values())).to_json()
-    if len(results) == 1:
+    if len(results) == 1 and not compared:
         return first
     return {**first, "methods": {name: result.to_json() for name, result in results.items()}}
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crossfade.durable import replace_folder
+from crossfade.durable import check_folder, replace_folder
 from crossfade.errors import InvalidInput, MissingExtra
 from crossfade.evaluation.metrics import METRICS, check_metric
 from crossfade.evaluation.report.plots import curve_plot, flips_plot, scores_plot
@@ -22,9 +22,11 @@ from crossfade.evaluation.report.summary import (
 )
 from crossfade.evaluation.result import EvaluationResult
 
-__all__ = ["Page", "write_report"]
+__all__ = ["Page", "check_report_folder", "write_report"]
 
 _MARKER = "report.json"
+# What a report folder may hold beside the marker: anything else in it is the user's.
+_OTHERS = ("index.html", "report.md", "curve.svg", "flips.svg", "scores.svg", "examples.html")
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,19 @@ def write_report(
         **{page.file: page.html for page in pages},
     }
     target = Path(folder)
-    with replace_folder(target, marker=_MARKER) as temporary:
+    with replace_folder(target, marker=_MARKER, others={*_OTHERS, *texts}) as temporary:
         for name, text in texts.items():
             (temporary / name).write_text(text, encoding="utf-8")
     return target / "index.html"
+
+
+def check_report_folder(folder: str | Path) -> None:
+    """Find out beforehand whether :func:`write_report` could write the folder.
+
+    Raises:
+        OutputError: it is somebody else's or can't be written.
+    """
+    check_folder(Path(folder), marker=_MARKER, others=_OTHERS)
 
 
 def _context(
