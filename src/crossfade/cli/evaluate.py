@@ -141,11 +141,11 @@ def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None
         [_row(name, result, metric) for name, result in results.items()],
     )
     print_table(
-        f"{metric} at coverage",
-        ["method", *(f"{coverage:.0%}" for coverage in first.coverage)],
+        f"{metric} at each coverage",
+        ["coverage", *results],
         [
-            [name, *(f"{value:.4f}" for value in result.metrics[metric])]
-            for name, result in results.items()
+            [f"{coverage:.0%}", *(f"{one.metrics[metric][step]:.4f}" for one in results.values())]
+            for step, coverage in enumerate(first.coverage)
         ],
     )
 

@@ -83,12 +83,17 @@ def _print_summary(upgrade: Upgrade, out: Path) -> None:
         f"{out}: {upgrade.method}, {upgrade.source.dim}-d -> {upgrade.target.dim}-d, "
         f"fitted on {report['pairs']} pairs in {report['seconds']:.0f} s"
     )
-    for curve in report.get("held_out") or []:
+    # The first kind of held-out queries is the main one; the report has the others.
+    for curve in (report.get("held_out") or [])[:1]:
         if curve["gain_share"] is not None:
             typer.echo(
                 f"held-out queries ({curve['queries']}): gain share {curve['gain_share']:.0%}, "
                 f"worst point {curve['worst_point']:+.3f}"
             )
     if "certainty" in report:
-        names = ", ".join(report["candidates"])
-        typer.echo(f"chosen from {names}; {report['certainty']:.0%} of resamples agree")
+        names = list(report["candidates"])
+        if len(names) == 1:
+            typer.echo(f"{names[0]} is the only candidate for so few pairs")
+        else:
+            agree = f"{report['certainty']:.0%} of resamples agree"
+            typer.echo(f"chosen from {', '.join(names)}; {agree}")
