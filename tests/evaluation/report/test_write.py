@@ -178,7 +178,7 @@ def test_no_results_and_unknown_metrics_are_refused(
 
 def test_a_result_without_gain_can_be_reported(tmp_path: Path) -> None:
     pairs = gallery()
-    same = Pairs.of(pairs.ids, pairs.new, pairs.new, np.zeros(80, dtype=np.int64))
+    same = Pairs.of(pairs.ids, pairs.new, pairs.new, pairs.labels)
     upgrade = Upgrade("rank_merge", same.source, same.target, Side.NONE)
     page = write_report({"rank_merge": evaluate(upgrade, same)}, tmp_path / "report")
     assert "No gain" in page.read_text()
