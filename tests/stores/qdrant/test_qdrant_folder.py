@@ -277,3 +277,32 @@ def test_spaces_are_whole_after_a_kill_while_they_change(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_spaces_are_whole_after_many_kills_while_they_change(tmp_path: Path) -> None:
     kill_while_spaces_change(tmp_path, kills=60)
+
+
+FORK = """
+import os, sys, time
+from crossfade.errors import StoreError
+from crossfade.stores import open_store
+store = open_store(sys.argv[1])
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+    os._exit(0)
+store.close()
+try:
+    open_store(sys.argv[1])
+except StoreError as error:
+    print(error)
+os.kill(child, 9)
+os.waitpid(child, 0)
+open_store(sys.argv[1]).close()
+print("open again")
+"""
+
+
+def test_a_forked_worker_that_holds_the_folder_is_not_called_damage(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FORK, f"qdrant://{tmp_path / 'store'}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "held by a child process" in done.stdout
+    assert done.stdout.endswith("open again\n")

@@ -110,6 +110,11 @@ class Engine:
         try:
             return edge.EdgeShard.load(str(shard))
         except BaseException as error:
+            if "WouldBlock" in str(error):
+                raise StoreError(
+                    f"qdrant://{self._folder.path} is still held by a child process of its last "
+                    "owner, such as an encoder's worker; end it and open again, nothing is damaged"
+                ) from error
             raise self.damaged(_refusal(error)) from error
 
     def _create(self) -> None:
