@@ -11,6 +11,7 @@ from crossfade.fit.networks import MapNetwork, ScoreScaleAndOffset
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.fit.systems import Batch, TwoSystems
 from crossfade.fit.trained import TrainedMethod, fit_trained
+from crossfade.fit.training import Objective
 from crossfade.upgrade import Side, Upgrade
 
 __all__ = ["fit_distillation", "fit_forward_distillation"]
@@ -51,7 +52,7 @@ def fit_forward_distillation(
     return fit_trained(method, pairs, settings, progress)
 
 
-def _objective(settings: FitSettings):  # type: ignore[no-untyped-def]
+def _objective(settings: FitSettings) -> Objective:
     def objective(systems: TwoSystems, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         scores = systems.scores(batch)
         b = len(batch.new)
