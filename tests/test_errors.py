@@ -19,6 +19,7 @@ def test_the_names_are_pinned() -> None:
         "CrossfadeError",
         "DataFileError",
         "EncoderError",
+        "EncoderMisconfigured",
         "EncoderUnavailable",
         "GalleryStateError",
         "InvalidInput",
@@ -69,3 +70,10 @@ def test_a_missing_extra_names_the_line_to_install_it() -> None:
     assert isinstance(error, ImportError)
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.extra) == (str(error), "fit")
+
+
+def test_how_long_to_leave_an_encoder_alone_survives_a_process_border() -> None:
+    error = errors.EncoderUnavailable("busy", retry_after_seconds=2.5)
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.retry_after_seconds) == ("busy", 2.5)
+    assert errors.EncoderUnavailable("busy").retry_after_seconds is None

@@ -15,6 +15,7 @@ working. Messages say what was got, what was wanted, and what to do.
     |-- GalleryStateError (RuntimeError)  not allowed in the gallery's present state
     |   `-- JobLocked                     another job owns this gallery
     `-- EncoderError (RuntimeError)       an encoder failed for good
+        |-- EncoderMisconfigured (ValueError)    ... whatever the item: stops the job
         `-- EncoderUnavailable (ConnectionError) ... or for now: may be tried again
 """
 
@@ -25,6 +26,7 @@ __all__ = [
     "CrossfadeError",
     "DataFileError",
     "EncoderError",
+    "EncoderMisconfigured",
     "EncoderUnavailable",
     "GalleryStateError",
     "InvalidInput",
@@ -97,5 +99,17 @@ class EncoderError(CrossfadeError, RuntimeError):
     """An encoder failed for good on the items it was given."""
 
 
+class EncoderMisconfigured(EncoderError, ValueError):
+    """An encoder or item source that can't work as it is set up; no item is to blame."""
+
+
 class EncoderUnavailable(EncoderError, ConnectionError):
-    """An encoder can't be reached for now; the batch may be tried again."""
+    """An encoder can't be reached for now; the batch may be tried again.
+
+    Args:
+        retry_after_seconds: how long the other side asked to be left alone, if it did.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds

@@ -2,7 +2,8 @@
 
 A failure that may pass (:class:`EncoderUnavailable`, ``ConnectionError``, ``TimeoutError``) is
 tried again after growing, jittered pauses. Any other is laid to single items by encoding one
-by one; what still fails is reported with its reason, and the rest goes on.
+by one; what still fails is reported with its reason, and the rest goes on. An encoder that
+knows which items it can't read says so at once (:class:`Encoded`), and none is encoded twice.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from crossfade.embeddings import FloatArray
-from crossfade.errors import CrossfadeError, EncoderError, EncoderUnavailable
+from crossfade.errors import CrossfadeError, EncoderMisconfigured, EncoderUnavailable
 from crossfade.stores import Id, Item
 
 __all__ = ["Encoded", "Encoder", "Encoding", "Retry"]
@@ -25,7 +26,7 @@ class Encoder(Protocol):
     """The new model: embeds items by what their payloads hold."""
 
     def __call__(self, items: Sequence[Item], /) -> Any:
-        """Embeddings ``(n, d_new)``, a row an item."""
+        """Embeddings ``(n, d_new)``, a row an item; or :class:`Encoded`, if some have none."""
         ...
 
 
@@ -33,17 +34,24 @@ class Encoder(Protocol):
 class Retry:
     """How often an encoder that can't be reached is tried, and how long it is waited for.
 
-    The pause doubles from ``first_seconds`` up to ``cap_seconds``; half of it is random.
+    The pause doubles from ``first_seconds`` up to ``cap_seconds``; half of it is random. Where
+    the other side says how long to wait, that is waited and a little more, and is no attempt;
+    all such waits for one batch together last ``asked_cap_seconds`` at most.
     """
 
     attempts: int = 6
     first_seconds: float = 0.5
     cap_seconds: float = 30.0
+    asked_cap_seconds: float = 900.0
 
     def pause_seconds(self, attempt: int) -> float:
         """How long to wait after the given failed attempt, counted from 1."""
         longest = min(self.cap_seconds, self.first_seconds * 2.0 ** (attempt - 1))
         return longest * random.uniform(0.5, 1.0)
+
+    def asked_pause_seconds(self, asked_seconds: float) -> float:
+        """How long to wait when asked to: workers that were told the same come back apart."""
+        return asked_seconds + self.first_seconds * random.uniform(0.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +83,13 @@ class Encoding:
 
         Raises:
             EncoderUnavailable: it could not be reached, however often it was tried.
-            EncoderError: it returned something that is no matrix ``(n, d_new)``.
+            EncoderMisconfigured: it returned something that is no matrix ``(n, d_new)``, or
+                says that it can't work as it is set up.
         """
         if not items:
             return Encoded()
         try:
             return self._checked(items)
-        except EncoderUnavailable:
-            raise
         except _Poisoned as error:
             if len(items) == 1:
                 return Encoded(failures={items[0].id: str(error)})
@@ -92,7 +99,16 @@ class Encoding:
         return Encoded(vectors, failures)
 
     def _checked(self, items: Sequence[Item]) -> Encoded:
-        rows = _as_matrix(self._call(items), len(items), self._dim)
+        answer = self._call(items)
+        if isinstance(answer, Encoded):
+            known = [item for item in items if item.id in answer.vectors]
+            rows = [answer.vectors[item.id] for item in known]
+            encoded = self._usable(known, rows) if known else Encoded()
+            return Encoded(encoded.vectors, {**answer.failures, **encoded.failures})
+        return self._usable(items, answer)
+
+    def _usable(self, items: Sequence[Item], answer: Any) -> Encoded:
+        rows = _as_matrix(answer, len(items), self._dim)
         usable = np.isfinite(rows).all(axis=1) & (rows != 0).any(axis=1)
         encoded = Encoded()
         for item, row, fine in zip(items, rows, usable, strict=True):
@@ -104,21 +120,35 @@ class Encoding:
         return encoded
 
     def _call(self, items: Sequence[Item]) -> Any:
-        attempt = 1
+        attempts, asked_seconds = 0, 0.0
         while True:
             try:
                 return self._encoder(items)
             except (EncoderUnavailable, ConnectionError, TimeoutError) as error:
-                if attempt >= self._retry.attempts or self._wait(
-                    self._retry.pause_seconds(attempt)
-                ):
-                    raise EncoderUnavailable(
-                        f"the encoder can't be reached after {attempt} attempts: {_words(error)}; "
-                        "nothing is lost, run the job again when it is back"
-                    ) from error
-                attempt += 1
+                asked = getattr(error, "retry_after_seconds", None)
+                if asked is None:
+                    attempts += 1
+                    hopeless = attempts >= self._retry.attempts
+                    pause = self._retry.pause_seconds(attempts)
+                else:
+                    pause = self._retry.asked_pause_seconds(asked)
+                    asked_seconds += pause
+                    hopeless = asked_seconds > self._retry.asked_cap_seconds
+                if hopeless or self._wait(pause):
+                    raise _gone(error, attempts, asked) from error
+            except EncoderMisconfigured:
+                raise
             except Exception as error:
                 raise _Poisoned(_words(error)) from error
+
+
+def _gone(error: Exception, attempts: int, asked: float | None) -> EncoderUnavailable:
+    tries = f"after {attempts} attempts" if asked is None else f"and asks to wait {asked:.0f} s"
+    return EncoderUnavailable(
+        f"the encoder can't be reached {tries}: {_words(error)}; "
+        "nothing is lost, run the job again when it is back",
+        retry_after_seconds=asked,
+    )
 
 
 class _Poisoned(Exception):
@@ -129,11 +159,11 @@ def _as_matrix(answer: Any, n: int, dim: int) -> FloatArray:
     try:
         rows = np.asarray(answer, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise EncoderError(
+        raise EncoderMisconfigured(
             f"the encoder returned {type(answer).__name__}, wanted a matrix ({n}, {dim}): {error}"
         ) from error
     if rows.shape != (n, dim):
-        raise EncoderError(
+        raise EncoderMisconfigured(
             f"the encoder returned shape {rows.shape} for {n} items, wanted ({n}, {dim}): one "
             "row an item, of the new space's width. Is it the upgrade's new model?"
         )

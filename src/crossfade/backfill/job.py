@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from crossfade.backfill.encoding import Encoder, Encoding, Retry
 from crossfade.backfill.joblock import holding_job, is_held_here
 from crossfade.backfill.journal import JobRow, Settled, open_journal
+from crossfade.backfill.model import require_model
 from crossfade.backfill.order import order_ids
 from crossfade.backfill.status import JobState, JobStatus, ParkedItem
 from crossfade.backfill.worker import Pace, Worker
@@ -90,6 +91,8 @@ class Backfill:
             JobLocked: another job is at work on the gallery.
             GalleryStateError: the gallery is finished or rolled back, or the job under way was
                 begun with another order or seed.
+            SpaceMismatch: the encoder's width is not the new space's. EncoderMisconfigured: it
+                is another model than the job began with, or can't work as it is set up.
             EncoderError: the encoder fails on everything. EncoderUnavailable: or can't be
                 reached. The job is then paused; run it again.
         """
@@ -102,6 +105,7 @@ class Backfill:
         with holding_job(self.gallery.store):
             self._stop.clear()
             self.gallery.prepare()
+            require_model(self.gallery, self._encoder)
             self._begin()
             with self._recording_failure():
                 self._journal.set_state(self._work(worker, max_items, reporter))
