@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crossfade.backfill.journal import JobRow, Journal, Parking, QueueCounts, Settled
+from crossfade.backfill.old_journal import JobRow, Journal, Parking, QueueCounts, Settled
 from crossfade.backfill.status import JobState, ParkedItem
 from crossfade.errors import StoreError
 from crossfade.stores import Id, Item

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 from crossfade.backfill.encoding import Encoder, Encoding, Retry
 from crossfade.backfill.joblock import holding_job, is_held_here
-from crossfade.backfill.journal import JobRow, Settled, open_journal
 from crossfade.backfill.model import require_model
+from crossfade.backfill.old_journal import JobRow, Settled, open_journal
 from crossfade.backfill.order import order_ids
 from crossfade.backfill.status import JobState, JobStatus, ParkedItem
 from crossfade.backfill.worker import Pace, Worker

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossfade.backfill.encoding import Encoded, Encoding
-from crossfade.backfill.journal import Journal, Parking, Settled
+from crossfade.backfill.old_journal import Journal, Parking, Settled
 from crossfade.errors import EncoderError
 from crossfade.gallery import Gallery
 from crossfade.stores import Id, Item, Outcome, VectorWrite
