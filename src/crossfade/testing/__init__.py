@@ -1,8 +1,12 @@
 """For tests, also other people's: the store contract, fakes, generated worlds, crashes.
 
-``StoreContract`` and ``store_machine`` need pytest and Hypothesis; import them from
-:mod:`crossfade.testing.store_contract` and :mod:`crossfade.testing.machine`.
+``StoreContract`` and ``store_machine`` need pytest and Hypothesis, which are imported when one of
+the two is first asked for.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from crossfade.testing.crash import CrashedRun, die_at, run_script
 from crossfade.testing.encoders import FakeEncoder, encoded_ids
@@ -10,10 +14,15 @@ from crossfade.testing.reference import Embedded, expected_ids
 from crossfade.testing.upgrades import make_upgrade
 from crossfade.testing.worlds import World, make_world
 
+if TYPE_CHECKING:
+    from crossfade.testing.machine import store_machine
+    from crossfade.testing.store_contract import StoreContract
+
 __all__ = [
     "CrashedRun",
     "Embedded",
     "FakeEncoder",
+    "StoreContract",
     "World",
     "die_at",
     "encoded_ids",
@@ -21,4 +30,17 @@ __all__ = [
     "make_upgrade",
     "make_world",
     "run_script",
+    "store_machine",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "StoreContract":
+        from crossfade.testing.store_contract import StoreContract
+
+        return StoreContract
+    if name == "store_machine":
+        from crossfade.testing.machine import store_machine
+
+        return store_machine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
