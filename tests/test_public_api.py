@@ -13,7 +13,7 @@ import numpy as np
 import crossfade
 
 # Optional, or needed by the command line alone.
-HEAVY = ("torch", "matplotlib", "typer", "pyarrow", "jinja2", "PIL", "qdrant_edge")
+HEAVY = ("torch", "matplotlib", "typer", "pyarrow", "jinja2", "PIL", "qdrant_edge", "faiss")
 
 
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

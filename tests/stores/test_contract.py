@@ -17,3 +17,8 @@ class TestMemory(StoreContract):
 class TestQdrant(StoreContract):
     def open_store(self, place: Path) -> Store:
         return open_store(f"qdrant://{place}")
+
+
+class TestFaiss(StoreContract):
+    def open_store(self, place: Path) -> Store:
+        return open_store(f"faiss://{place}")

@@ -9,19 +9,27 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from crossfade.stores import Store, open_store
 from crossfade.stores.memory import MemoryStore
-from crossfade.testing.machine import store_machine
+from crossfade.testing import store_machine
 
+FILE_STORES = ["qdrant", "faiss"]
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-def reopen(store: Store) -> Store:
-    store.close()
-    return open_store(f"qdrant://{store.folder}")
+def play(scheme: str, folder: Path, games: int, steps: int) -> None:
+    """Games on a persistent store of files, closed and opened again in between."""
+    places: dict[int, str] = {}
 
+    def opened(uri: str) -> Store:
+        store = open_store(uri)
+        places[id(store)] = uri
+        return store
 
-def play_on_qdrant(folder: Path, games: int, steps: int) -> None:
     def open_new() -> Store:
-        return open_store(f"qdrant://{tempfile.mkdtemp(dir=folder)}")
+        return opened(f"{scheme}://{tempfile.mkdtemp(dir=folder)}")
+
+    def reopen(store: Store) -> Store:
+        store.close()
+        return opened(places.pop(id(store)))
 
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         store_machine(open_new, reopen),
@@ -41,10 +49,12 @@ def test_two_oracles_agree() -> None:
     )
 
 
-def test_qdrant_agrees_with_the_oracle(tmp_path: Path) -> None:
-    play_on_qdrant(tmp_path, games=6, steps=25)
+@pytest.mark.parametrize("scheme", FILE_STORES)
+def test_a_store_agrees_with_the_oracle(tmp_path: Path, scheme: str) -> None:
+    play(scheme, tmp_path, games=6, steps=25)
 
 
 @pytest.mark.slow
-def test_qdrant_agrees_with_the_oracle_in_long_games(tmp_path: Path) -> None:
-    play_on_qdrant(tmp_path, games=60, steps=50)
+@pytest.mark.parametrize("scheme", FILE_STORES)
+def test_a_store_agrees_with_the_oracle_in_long_games(tmp_path: Path, scheme: str) -> None:
+    play(scheme, tmp_path, games=60, steps=50)

@@ -40,14 +40,19 @@ def test_a_bad_uri_says_what_is_known(bad: str) -> None:
     assert {"memory", "qdrant"} <= set(known_schemes())
 
 
+@pytest.mark.parametrize(
+    ("uri", "package", "extra"),
+    [("qdrant://{}/x", "qdrant_edge", "qdrant"), ("faiss://{}/x", "faiss", "faiss")],
+)
 def test_a_missing_package_comes_with_its_pip_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, package: str, extra: str
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("crossfade.stores.qdrant.")]:
+    modules = f"crossfade.stores.{uri.partition('://')[0]}."
+    for name in [name for name in sys.modules if name.startswith((modules, f"{package}."))]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "qdrant_edge", None)
-    with pytest.raises(MissingExtra, match=r'pip install "crossfade\[qdrant\]"'):
-        open_store(f"qdrant://{tmp_path}/x")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=rf'pip install "crossfade\[{extra}\]"'):
+        open_store(uri.format(tmp_path))
     assert not list(tmp_path.iterdir())
 
 

@@ -21,11 +21,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from crossfade.embeddings import FloatArray, Space
+from crossfade.errors import SpaceMismatch
 from crossfade.stores.filters import Filter
 
 __all__ = [
     "Capabilities",
     "Draft",
+    "Guard",
     "Id",
     "Item",
     "Match",
@@ -87,16 +89,44 @@ class Outcome(StrEnum):
     """The item has been deleted; it is not brought back."""
 
 
+class Guard(StrEnum):
+    """What keeps others out between the comparison and the write of a conditional write."""
+
+    STORE = "the store itself"
+    """The store compares as it writes; any number of writers, in any process."""
+    LOCK = "a lock of the collection"
+    """Writers of this package take turns, in any process of the machine."""
+    ONE_WRITER = "one process"
+    """Writers of one process take turns; a second process must not write."""
+
+
 @dataclass(frozen=True)
 class Capabilities:
-    """What a store can do, as data."""
+    """What a store can do, as data. ``crossfade stores`` and ``docs/stores.md`` print it."""
 
     scheme: str
     persistent: bool
+    """What was written is there when the process has ended."""
     approximate: bool
+    """``exact=False`` uses an index after :meth:`Store.build_index`; else it changes nothing."""
     server: bool
+    """Another program holds the items; this process only asks it."""
     extra: str | None
     """The extra that installs it, or None."""
+    uri: str = ""
+    """The form of its URIs, e.g. ``qdrant://PATH``."""
+    package: str | None = None
+    """The import that the extra brings, or None; it is there if the store is installed."""
+    exact_filters: bool = True
+    """Filters mean what :func:`crossfade.stores.filters.matches` says, at any selectivity."""
+    atomic_batches: bool = False
+    """A ``put`` is kept and seen whole or not at all, also by a crash in the middle of it."""
+    conditional_write: Guard = Guard.ONE_WRITER
+    """What makes a conditional write one step."""
+    several_processes: bool = False
+    """Several processes may have the collection open at the same time."""
+    tested_against: str = ""
+    """What the contract was run against."""
 
 
 class Store(ABC):
@@ -218,6 +248,36 @@ class Store(ABC):
     @abstractmethod
     def swap_pointer(self, name: str, expect: str | None, value: str | None) -> bool:
         """Set a named text durably if it is ``expect`` now; returns whether it was."""
+
+    def build_index(self, space: str, *, lacks: str | None = None) -> None:  # noqa: ARG002
+        """Build or rebuild the approximate index of a space; afterwards ``exact=False`` uses it.
+
+        Vectors that are written later are found too. Stores without an index only check the name.
+
+        Args:
+            space: the space that is searched.
+            lacks: the searches are for items that lack a vector of this space, as the old side
+                of a migration is; a store may keep the index small by that.
+
+        Raises:
+            SpaceMismatch: an unknown space.
+        """
+        self._require_space(space)
+
+    def index_settings(self, space: str) -> Mapping[str, object]:
+        """Kind and settings of the space's approximate index, ``{}`` if it has none.
+
+        Recall is reported together with them.
+
+        Raises:
+            SpaceMismatch: an unknown space.
+        """
+        self._require_space(space)
+        return {}
+
+    def _require_space(self, name: str) -> None:
+        if name not in (spaces := self.spaces()):
+            raise SpaceMismatch(f"the store has no space {name!r}; it has {sorted(spaces)}")
 
     @abstractmethod
     def flush(self) -> None:

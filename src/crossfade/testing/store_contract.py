@@ -12,6 +12,7 @@ keep a promise sets that test to None in the subclass, with the reason beside it
 
 from __future__ import annotations
 
+from crossfade.testing.contract.approximate import ApproximateContract
 from crossfade.testing.contract.conditional import ConditionalContract
 from crossfade.testing.contract.living_on import LivingOnContract
 from crossfade.testing.contract.pointers import PointersContract
@@ -31,6 +32,7 @@ class StoreContract(
     ConditionalContract,
     ReadingContract,
     SearchingContract,
+    ApproximateContract,
     ScanningContract,
     PointersContract,
     LivingOnContract,
