@@ -39,6 +39,7 @@ def test_the_public_names_are_pinned() -> None:
         "evaluate",
         "fit",
         "open_gallery",
+        "start_gallery",
     ]
     assert all(hasattr(crossfade, name) for name in crossfade.__all__)
 

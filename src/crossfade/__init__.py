@@ -17,7 +17,7 @@ from crossfade.backfill import Backfill
 from crossfade.embeddings import Pairs, Qrels, Space
 from crossfade.errors import CrossfadeError
 from crossfade.evaluation import EvaluationResult, evaluate
-from crossfade.gallery import Gallery, Hit, open_gallery
+from crossfade.gallery import Gallery, Hit, open_gallery, start_gallery
 from crossfade.upgrade import Mode, Side, Upgrade
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "evaluate",
     "fit",
     "open_gallery",
+    "start_gallery",
 ]
 
 __version__ = "0.1.0"

@@ -20,6 +20,7 @@ SCRIPT = Path(__file__).with_name("crashing_job.py")
 ITEMS = 160
 WORLD = make_world(items=ITEMS, queries=4)
 UPGRADE = make_upgrade(Side.ITEMS)
+_STATES = (JobState.PREPARING, JobState.NEW, JobState.INTERRUPTED, JobState.COMPLETE)
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Patient:
             self.stored = check_items(gallery)
             job = Backfill(gallery)
             status = job.status()
-            assert status.state in (JobState.NEW, JobState.INTERRUPTED, JobState.COMPLETE)
+            assert status.state in _STATES
             self.journaled = status.done
             assert self.journaled <= len(self.stored)
             assert status.parked == 0

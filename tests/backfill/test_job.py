@@ -16,7 +16,7 @@ from crossfade.errors import (
     InvalidInput,
     JobLocked,
 )
-from crossfade.gallery import Gallery, open_gallery
+from crossfade.gallery import Gallery, open_gallery, start_gallery
 from crossfade.stores import Item
 from crossfade.testing import FakeEncoder, World, make_upgrade
 from crossfade.upgrade import Side
@@ -139,8 +139,9 @@ def test_old_vectors_are_mapped_before_the_first_item_is_encoded(
             range(120), old=world.gallery.old, payload=[{"row": row} for row in range(120)]
         )
         Backfill(gallery).rollback()
-    upgrade = make_upgrade(Side.ITEMS)
-    with open_gallery(uri, upgrade) as gallery:
+        upgrade = make_upgrade(Side.ITEMS)
+        gallery = start_gallery(gallery.store, upgrade)
+        assert Backfill(gallery).status().state is JobState.PREPARING
         Backfill(gallery, encoder).run(max_items=1)
         assert upgrade.mapped is not None
         assert gallery.store.count(has=upgrade.mapped.name) == 120
@@ -359,10 +360,10 @@ def test_a_rollback_forgets_the_job_before_it_drops_anything(
     job = Backfill(gallery, encoder)
     job.run()
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crossfade.gallery.lifecycle._settle", killed)
+    monkeypatch.setattr("crossfade.gallery.lifecycle.settle", killed)
     with pytest.raises(KeyboardInterrupt):
         job.rollback()
     assert job.status().done == 0
@@ -417,8 +418,8 @@ def test_rollback_restores_the_old_system_and_a_new_start_is_possible(
         assert (status.state, status.coverage) == (JobState.ROLLED_BACK, 0.0)
         with pytest.raises(GalleryStateError, match="rolled-back"):
             job.run()
-    with open_gallery(uri, upgrade) as gallery:
-        assert Backfill(gallery).status().state is JobState.NEW
+        gallery = start_gallery(gallery.store, upgrade)
+        assert Backfill(gallery).status().state is JobState.PREPARING
         assert Backfill(gallery, encoder).run().state is JobState.COMPLETE
         assert answers(gallery, world) == plain_new_answers(gallery, world)
 

@@ -9,9 +9,9 @@ import pytest
 
 from crossfade.embeddings import Space
 from crossfade.errors import ArtifactError, GalleryStateError, SpaceMismatch, StoreError
-from crossfade.gallery import Gallery, Phase, open_gallery
+from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
 from crossfade.gallery.lifecycle import finish, roll_back
-from crossfade.gallery.state import change_phase
+from crossfade.gallery.record import change_phase
 from crossfade.stores import Draft, VectorWrite, open_store
 from crossfade.testing import World, make_upgrade
 from crossfade.upgrade import Side, Upgrade
@@ -191,7 +191,10 @@ def test_after_a_rollback_another_upgrade_may_begin(opened: Opener, world: World
     gallery = opened(make_upgrade(Side.QUERY))
     fill(gallery, world, 100)
     roll_back(gallery)
-    gallery = opened(make_upgrade(Side.ITEMS, seed=5))
+    other = make_upgrade(Side.ITEMS, seed=5)
+    with pytest.raises(GalleryStateError, match="opening does not start it"):
+        open_gallery(gallery.store, other)
+    gallery = start_gallery(gallery.store, other)
     assert gallery.prepare() == 240
     assert gallery.coverage == 0.0
     assert len(gallery.search(world.queries.new, 240)[0]) == 240
@@ -221,7 +224,11 @@ def test_the_next_upgrade_begins_where_the_last_one_ended(opened: Opener, world:
         source=first.stored,
         target=Space("newest", 6),
     )
-    gallery = opened(second)
+    with pytest.raises(GalleryStateError, match="opening does not start it"):
+        open_gallery(gallery.store, second)
+    with pytest.raises(GalleryStateError, match="gone through this very upgrade"):
+        start_gallery(gallery.store, first)
+    gallery = start_gallery(gallery.store, second)
     assert (gallery.count, gallery.coverage) == (240, 0.0)
     answers = gallery.search(None, 5, query_old=world.queries.new, mode="old")
     assert [hit.side for hit in answers[0]] == ["old"] * 5
@@ -263,13 +270,47 @@ def test_a_rollback_cut_off_by_a_crash_is_carried_out_at_the_next_opening(
     assert old_answers(gallery, world) == before
 
 
-def test_a_gallery_that_was_opened_anew_elsewhere_is_not_used_on(world: World) -> None:
+def test_looking_at_a_gallery_that_was_rolled_back_does_not_start_it_anew(
+    opened: Opener, world: World
+) -> None:
+    upgrade = make_upgrade(Side.ITEMS)
+    gallery = opened(upgrade)
+    fill(gallery, world, 100)
+    before = old_answers(gallery, world)
+    roll_back(gallery)
+    for _ in range(2):
+        gallery = opened(upgrade)
+        assert gallery.state.phase is Phase.ROLLED_BACK
+        assert gallery.store.spaces() == {"old": Space("old", 12)}
+        assert old_answers(gallery, world) == before
+        with pytest.raises(GalleryStateError, match="start_gallery"):
+            gallery.search(world.queries.new)
+    gallery = start_gallery(gallery.store, upgrade)
+    gallery.prepare()
+    assert old_answers(gallery, world) == before
+    assert len(gallery.search(world.queries.new, 240)[0]) == 240
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_an_upgrade_under_way_is_not_started_again(
+    opened: Opener, world: World, side: Side
+) -> None:
+    gallery = opened(make_upgrade(side))
+    fill(gallery, world, 100)
+    with pytest.raises(GalleryStateError, match=r"is started.*allowed: backfill.*Next: crossfade"):
+        start_gallery(gallery.store, gallery.upgrade)
+    with pytest.raises(SpaceMismatch, match="finish or roll back that one first"):
+        start_gallery(gallery.store, make_upgrade(side, seed=9))
+    assert gallery.coverage == pytest.approx(100 / 240)
+
+
+def test_a_gallery_that_was_started_anew_elsewhere_is_not_used_on(world: World) -> None:
     store = open_store("memory://")
     stale = open_gallery(store, make_upgrade())
     fill(stale, world, 5)
     roll_back(stale)
-    open_gallery(store, make_upgrade(seed=3))
-    with pytest.raises(GalleryStateError, match="opened with another upgrade"):
+    start_gallery(store, make_upgrade(seed=3))
+    with pytest.raises(GalleryStateError, match="another upgrade has been started"):
         stale.search(None, query_old=world.queries.old, mode="old")
     with pytest.raises(GalleryStateError):
         stale.upsert([1], old=world.gallery.old[:1])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch
-from crossfade.gallery import Gallery, Hit
+from crossfade.gallery import Gallery, Hit, start_gallery
 from crossfade.gallery.lifecycle import roll_back
 from crossfade.testing import Embedded, World, expected_ids, make_upgrade
 from crossfade.upgrade import Affine, Calibration, Side, Transform, Upgrade
@@ -204,7 +204,7 @@ def test_items_stored_before_are_refused_until_they_are_prepared(
     fill(first, world, moved=0)
     roll_back(first)
     upgrade = upgrade_of(world, Side.ITEMS, rho=False)
-    gallery = opened(upgrade)
+    gallery = start_gallery(first.store, upgrade)
     for mode in ("one-encoder", "two-encoder"):
         with pytest.raises(GalleryStateError, match="prepare"):
             gallery.search(world.queries.new, query_old=world.queries.old, mode=mode)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from crossfade.backfill.encoding import Encoder, Encoding, Retry
 from crossfade.backfill.joblock import holding_job, is_held_here
@@ -14,9 +15,11 @@ from crossfade.backfill.old_journal import JobRow, Settled, open_journal
 from crossfade.backfill.order import order_ids
 from crossfade.backfill.status import JobState, JobStatus, ParkedItem
 from crossfade.backfill.worker import Pace, Worker
-from crossfade.errors import GalleryStateError, InvalidInput
+from crossfade.errors import CrossfadeError, GalleryStateError, InvalidInput
 from crossfade.gallery import Gallery, Phase
 from crossfade.gallery.lifecycle import finish, roll_back
+from crossfade.gallery.moves import check_move
+from crossfade.gallery.record import log_move
 from crossfade.stores import Id, Item
 
 __all__ = ["Backfill"]
@@ -25,6 +28,13 @@ _SCAN_ROWS = 2048
 _CATCH_UPS = 5
 """Sweeps after the queue is worked off, for what was written meanwhile; bounded, so that a job
 never chases its writer for ever."""
+_ENDS = {
+    JobState.COMPLETE: "complete",
+    JobState.PARKED: "park",
+    JobState.BEHIND: "fall-behind",
+    JobState.PAUSED: "pause",
+}
+"""The move that is recorded at the end of a run."""
 _STATUS_SHARE = 20
 """Looking at the status takes at most one part in so many of the job's time."""
 
@@ -44,6 +54,7 @@ class Backfill:
             process loses nothing that was written; a crashed machine at most this much work.
         retry: what to do while the encoder can't be reached.
         observe: called with the name of each step of a batch (``worker.STEPS``), for tests.
+        actor: who acts, for the audit log; by default user@host.
     """
 
     def __init__(
@@ -56,6 +67,7 @@ class Backfill:
         flush_seconds: float = 1.0,
         retry: Retry | None = None,
         observe: Callable[[str], None] | None = None,
+        actor: str | None = None,
     ) -> None:
         if batch_size < 1:
             raise InvalidInput(f"batch_size is {batch_size}, wanted at least 1")
@@ -66,6 +78,7 @@ class Backfill:
         self._seed = seed
         self._retry = retry or Retry()
         self._observe = observe or _ignore
+        self._actor = actor
         self._journal = open_journal(gallery.store)
         self._stop = threading.Event()
 
@@ -104,12 +117,17 @@ class Backfill:
         reporter = _Reporter(self, progress)
         with holding_job(self.gallery.store):
             self._stop.clear()
+            check_move("backfill", self._at_rest(), self.gallery.uri)
             self.gallery.prepare()
             require_model(self.gallery, self._encoder)
+            before = self._at_rest()
             self._begin()
+            self._log("backfill", JobState.RUNNING, before=before)
             with self._recording_failure():
-                self._journal.set_state(self._work(worker, max_items, reporter))
-        status = self.status()
+                ended = self._work(worker, max_items, reporter)
+                self._journal.set_state(ended)
+            status = self.status()
+            self._log(_ENDS[ended], ended, items=status.items, coverage=round(status.coverage, 6))
         if progress is not None:
             progress(status)
         return status
@@ -157,7 +175,12 @@ class Backfill:
     def retry_parked(self) -> int:
         """Put parked items back into the queue; returns how many. Run the job afterwards."""
         with holding_job(self.gallery.store):
-            return self._journal.unpark()
+            before = self._at_rest()
+            check_move("retry-parked", before, self.gallery.uri)
+            if items := self._journal.unpark():
+                self._journal.set_state(JobState.PAUSED)
+                self._log("retry-parked", JobState.PAUSED, before=before, items=items)
+            return items
 
     def rollback(self, *, leave_out: bool = False) -> None:
         """Restore the old system exactly: drop the new and mapped vectors, and the job.
@@ -173,7 +196,13 @@ class Backfill:
         with holding_job(self.gallery.store):
             # Killed in between, a cleared queue is made anew; an old one would speak for the
             # next start of the same upgrade.
-            roll_back(self.gallery, leave_out=leave_out, before=self._journal.clear)
+            roll_back(
+                self.gallery,
+                leave_out=leave_out,
+                before=self._journal.clear,
+                present=self._at_rest(),
+                actor=self._actor,
+            )
 
     def finish(self) -> None:
         """Drop the old and mapped vectors for good; there is no way back.
@@ -183,7 +212,7 @@ class Backfill:
             JobLocked: the job is at work.
         """
         with holding_job(self.gallery.store):
-            finish(self.gallery)
+            finish(self.gallery, present=self._at_rest(), actor=self._actor)
             self._journal.clear()
 
     def _begin(self) -> None:
@@ -265,15 +294,27 @@ class Backfill:
         try:
             yield
         except BaseException as error:
-            self._journal.set_state(JobState.PAUSED, str(error) or type(error).__name__)
+            reason = str(error) or type(error).__name__
+            self._journal.set_state(JobState.PAUSED, reason)
+            # A store that is gone must not hide why the job failed.
+            with suppress(CrossfadeError):
+                self._log("pause", JobState.PAUSED, error=reason)
             raise
+
+    def _log(
+        self, move: str, after: JobState, *, before: JobState | None = None, **details: Any
+    ) -> None:
+        log_move(self.gallery.store, move, after, before=before, actor=self._actor, details=details)
+
+    def _at_rest(self) -> JobState:
+        """The state, for whoever holds the job and does not work on it yet."""
+        state = self._state(self._journal.job())
+        return JobState.INTERRUPTED if state is JobState.RUNNING else state
 
     def _state(self, job: JobRow | None) -> JobState:
         phase = self.gallery.state.phase
-        if phase is Phase.FINISHED:
-            return JobState.FINISHED
-        if phase is Phase.ROLLED_BACK:
-            return JobState.ROLLED_BACK
+        if phase is not Phase.SERVING:
+            return phase.state
         if job is None or job.upgrade_id != self.gallery.upgrade.id:
             return JobState.NEW
         if job.state is JobState.RUNNING and not is_held_here(self.gallery.store):

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from crossfade.gallery.moves import State
 from crossfade.stores import Id
 
 __all__ = ["JobState", "JobStatus", "ParkedItem"]
 
 
-class JobState(StrEnum):
-    """Where a job stands."""
-
-    NEW = "new"
-    """Nothing has been moved yet."""
-    RUNNING = "running"
-    """At work."""
-    INTERRUPTED = "interrupted"
-    """It died at work; run it again and it goes on."""
-    PAUSED = "paused"
-    """Stopped on purpose, or by an error (see ``last_error``); run it again to go on."""
-    PARKED = "parked"
-    """All is moved but the items whose encoding failed; see :meth:`Backfill.parked_items`."""
-    BEHIND = "behind"
-    """Items without new embeddings were written faster than it worked; run it again."""
-    COMPLETE = "complete"
-    """Every item is on the new side; it may be finished."""
-    FINISHED = "finished"
-    """The old side is gone for good."""
-    ROLLED_BACK = "rolled-back"
-    """The new side is gone; the old system answers."""
+JobState = State
+"""Where a job stands: one of the states of the lifecycle's table."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,19 @@
 """The two galleries as one."""
 
 from crossfade.gallery.gallery import Gallery, Hit
-from crossfade.gallery.lifecycle import open_gallery
+from crossfade.gallery.lifecycle import open_gallery, start_gallery
 from crossfade.gallery.merge import HitSide
-from crossfade.gallery.state import GalleryState, Phase
+from crossfade.gallery.moves import State
+from crossfade.gallery.state import GalleryState, JobSettings, Phase
 
-__all__ = ["Gallery", "GalleryState", "Hit", "HitSide", "Phase", "open_gallery"]
+__all__ = [
+    "Gallery",
+    "GalleryState",
+    "Hit",
+    "HitSide",
+    "JobSettings",
+    "Phase",
+    "State",
+    "open_gallery",
+    "start_gallery",
+]

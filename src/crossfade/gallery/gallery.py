@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from typing import Any, Self
 
 from crossfade.embeddings import FloatArray, unit_rows
 from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch, StoreError
+from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.merge import Candidate, HitSide
 from crossfade.gallery.prepare import map_old_vectors
+from crossfade.gallery.record import change_phase, read_state
 from crossfade.gallery.sides import Request, TwoSides
-from crossfade.gallery.state import GalleryState, Phase, change_phase, read_state
+from crossfade.gallery.state import GalleryState, Phase
 from crossfade.stores import Draft, Filter, Id, Payload, Store
 from crossfade.stores.checks import check_k, plain_ids
 from crossfade.upgrade import Mode, Side, Upgrade
@@ -51,7 +52,9 @@ class Gallery:
     def __init__(self, store: Store, upgrade: Upgrade) -> None:
         self.store = store
         self.upgrade = upgrade
-        self.write_lock = threading.RLock()
+        self.uri = "URI"
+        """Where it is, for messages; without credentials."""
+        self.write_lock = FairLock()
         """Held while items are written and while the gallery's phase is decided."""
         # Odd while items are written that may go from the new side back to the old one.
         self._moves_back = 0
@@ -63,9 +66,17 @@ class Gallery:
         state = read_state(self.store)
         if state is None or state.upgrade_id != self.upgrade.id:
             raise GalleryStateError(
-                "the gallery has been opened with another upgrade since; open it again"
+                "another upgrade has been started on the gallery since; open it again"
             )
         return state
+
+    def check_upgrade(self) -> None:
+        """Refuse to go on with a gallery on which another upgrade has been started since.
+
+        Raises:
+            GalleryStateError: it has.
+        """
+        _ = self.state
 
     @property
     def count(self) -> int:
@@ -133,7 +144,9 @@ class Gallery:
 
         An item with a new embedding goes to the new side at once; one with only an old
         embedding goes to the old side and is moved later. Give both to keep the way back open
-        for the item. What is not given is gone: an item is replaced whole.
+        for the item. What is not given is gone: an item is replaced whole. Many items are
+        written in chunks, and searches go on between them; if one chunk is refused, those
+        before it are written.
 
         Args:
             ids: n integers or strings, each once.
@@ -148,15 +161,18 @@ class Gallery:
         listed = plain_ids(ids, unique=True)
         vectors = self._vectors(len(listed), new, old)
         payloads = _payloads(payload, len(listed))
-        with self.write_lock:
-            self._refuse_misplaced(vectors)
-            drafts = [
-                Draft(id, {name: rows[row] for name, rows in vectors.items()}, payloads[row])
-                for row, id in enumerate(listed)
-            ]
-            with self._moving_back(vectors):
-                for start in range(0, len(drafts), _PUT_ROWS):
-                    self.store.put(drafts[start : start + _PUT_ROWS])
+        for start in range(0, len(listed), _PUT_ROWS):
+            rows = range(start, min(start + _PUT_ROWS, len(listed)))
+            with self.write_lock:
+                placed = self._placed(vectors)
+                drafts = [
+                    Draft(
+                        listed[row], {name: of[row] for name, of in placed.items()}, payloads[row]
+                    )
+                    for row in rows
+                ]
+                with self._moving_back(placed):
+                    self.store.put(drafts)
 
     def delete(self, ids: Iterable[Any]) -> int:
         """Delete items from both sides; returns how many there were."""
@@ -286,7 +302,12 @@ class Gallery:
                 raise InvalidInput(f"{len(rows)} embeddings of {name!r} for {n} ids; one an id")
         return vectors
 
-    def _refuse_misplaced(self, vectors: dict[str, FloatArray]) -> None:
+    def _placed(self, vectors: Mapping[str, FloatArray]) -> Mapping[str, FloatArray]:
+        """Those of an item's vectors that have a place in the gallery's present phase.
+
+        Raises:
+            GalleryStateError: one that was given has none.
+        """
         phase = self.state.phase
         if phase in (Phase.FINISHING, Phase.FINISHED) and self.upgrade.source.name in vectors:
             raise GalleryStateError(
@@ -296,7 +317,9 @@ class Gallery:
             if self.upgrade.stored.name in vectors:
                 raise GalleryStateError("the gallery was rolled back: give old embeddings only")
             if self.upgrade.mapped is not None:
-                vectors.pop(self.upgrade.mapped.name, None)
+                mapped = self.upgrade.mapped.name
+                return {name: rows for name, rows in vectors.items() if name != mapped}
+        return vectors
 
     @contextmanager
     def _moving_back(self, vectors: Mapping[str, FloatArray]) -> Iterator[None]:
@@ -315,7 +338,7 @@ _NOT_YET: Mapping[Phase, str] = {
     "until then mode='old' answers",
     Phase.ROLLING_BACK: "the gallery is being rolled back; mode='old' answers",
     Phase.ROLLED_BACK: "the gallery was rolled back to the old system: mode='old' answers; "
-    "open it again to start anew",
+    "start an upgrade again with start_gallery(uri, upgrade)",
 }
 
 
@@ -324,6 +347,12 @@ def _only(found: list[list[Any]], side: HitSide) -> list[list[Candidate]]:
         [Candidate(match.id, match.version, match.score, side) for match in matches]
         for matches in found
     ]
+
+
+def _draft(
+    ids: Sequence[Id], vectors: Mapping[str, FloatArray], payloads: Sequence[Payload], row: int
+) -> Draft:
+    return Draft(ids[row], {name: rows[row] for name, rows in vectors.items()}, payloads[row])
 
 
 def _payloads(payload: Sequence[Payload | None] | None, n: int) -> list[Payload]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from crossfade.errors import StoreError
+from crossfade.gallery.state import GalleryState
 from crossfade.stores import Id, Item, Outcome, Store, VectorWrite
 from crossfade.upgrade import Upgrade
 
@@ -16,11 +17,11 @@ _ROWS = 1024
 _MOST_PASSES = 10
 
 
-def unmapped(store: Store, upgrade: Upgrade) -> int:
+def unmapped(store: Store, spaces: Upgrade | GalleryState) -> int:
     """How many items hold an old vector and lack the mapped one."""
-    if upgrade.mapped is None:
+    if spaces.mapped is None:
         return 0
-    return store.count(has=upgrade.source.name, lacks=upgrade.mapped.name)
+    return store.count(has=spaces.source.name, lacks=spaces.mapped.name)
 
 
 def map_old_vectors(

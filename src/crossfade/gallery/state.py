@@ -1,4 +1,4 @@
-"""What a gallery remembers of itself, kept with the store's pointer.
+"""What a gallery remembers of itself: which upgrade it goes through, and how far.
 
     (nothing) -> preparing -> serving -> finishing -> finished
                      |           |
@@ -6,24 +6,21 @@
 
 ``preparing`` lasts only while items lack the vector that an upgrade on the items' side maps.
 ``finishing`` and ``rolling-back`` are decisions taken: whoever opens the gallery next carries
-them out.
+them out. What a user sees is finer, see :class:`crossfade.gallery.moves.State`.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 from crossfade.embeddings import Space
-from crossfade.errors import GalleryStateError, SpaceMismatch, StoreError
-from crossfade.stores import Store
+from crossfade.gallery.moves import State
 from crossfade.upgrade import Upgrade
 
-__all__ = ["GalleryState", "Phase", "begin", "change_phase", "read_state"]
-
-_POINTER = "crossfade.gallery"
-_FORMAT = 1
+__all__ = ["GalleryState", "JobSettings", "Phase"]
 
 
 class Phase(StrEnum):
@@ -40,7 +37,31 @@ class Phase(StrEnum):
     ROLLING_BACK = "rolling-back"
     """The new and mapped vectors are being dropped."""
     ROLLED_BACK = "rolled-back"
-    """The old system, as it was; opening the gallery starts anew."""
+    """The old system, as it was; an upgrade begins anew only when it is started."""
+
+    @property
+    def state(self) -> State:
+        """What a user sees of a gallery in this phase whose backfill has not begun."""
+        return State.STARTED if self is Phase.SERVING else State(self.value)
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What later commands need to know of a start. Never holds credentials.
+
+    Attributes:
+        upgrade_folder: where the upgrade is kept.
+        encoder: the new model, as ``start`` was told. source: where items' contents are.
+        model: the new model's name.
+        order, seed: in which order items are moved.
+    """
+
+    upgrade_folder: str
+    encoder: str
+    source: str | None
+    model: str
+    order: str
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -52,112 +73,32 @@ class GalleryState:
     stored: Space
     mapped: Space | None
     phase: Phase
+    settings: JobSettings | None = None
 
     @classmethod
-    def of(cls, upgrade: Upgrade, phase: Phase) -> GalleryState:
+    def of(
+        cls, upgrade: Upgrade, phase: Phase, settings: JobSettings | None = None
+    ) -> GalleryState:
         """The state of a gallery that goes through ``upgrade``."""
-        return cls(upgrade.id, upgrade.source, upgrade.stored, upgrade.mapped, phase)
+        return cls(upgrade.id, upgrade.source, upgrade.stored, upgrade.mapped, phase, settings)
 
-    def dump(self) -> str:
-        """As text."""
-        return json.dumps({"format": _FORMAT, **asdict(self)}, sort_keys=True)
+    def is_of(self, upgrade: Upgrade) -> bool:
+        """Whether ``upgrade`` is the one that the gallery goes through."""
+        return self == GalleryState.of(upgrade, self.phase, self.settings)
+
+    def to_fields(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
 
     @classmethod
-    def restore(cls, text: str) -> GalleryState:
-        """From :meth:`dump`.
-
-        Raises:
-            StoreError: written by another release, or damaged.
-        """
-        try:
-            fields = json.loads(text)
-            if (form := fields.pop("format")) != _FORMAT:
-                raise StoreError(
-                    f"the gallery's state has format {form}, this release reads {_FORMAT}; "
-                    "install the release that wrote it"
-                )
-            mapped = fields.pop("mapped")
-            return cls(
-                upgrade_id=fields["upgrade_id"],
-                source=Space(**fields["source"]),
-                stored=Space(**fields["stored"]),
-                mapped=Space(**mapped) if mapped else None,
-                phase=Phase(fields["phase"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"the gallery's state can't be read: {error!r}") from error
-
-
-def read_state(store: Store) -> GalleryState | None:
-    """The state kept in a store, or None if no gallery was opened on it."""
-    text = store.read_pointer(_POINTER)
-    return None if text is None else GalleryState.restore(text)
-
-
-def begin(store: Store, upgrade: Upgrade) -> GalleryState:
-    """Take up the gallery's upgrade, or start it.
-
-    Raises:
-        SpaceMismatch: the collection holds vectors of other spaces.
-        GalleryStateError: another upgrade of the same spaces is under way.
-    """
-    if upgrade.source.name in (upgrade.stored.name, upgrade.target.name):
-        raise SpaceMismatch(
-            f"the upgrade leads from {upgrade.source.name!r} to itself; give the two models "
-            "different names when you fit it"
+    def from_fields(cls, fields: Mapping[str, Any]) -> GalleryState:
+        """From :meth:`to_fields`; KeyError, TypeError or ValueError if they are no state."""
+        mapped, settings = fields["mapped"], fields["settings"]
+        return cls(
+            upgrade_id=fields["upgrade_id"],
+            source=Space(**fields["source"]),
+            stored=Space(**fields["stored"]),
+            mapped=Space(**mapped) if mapped else None,
+            phase=Phase(fields["phase"]),
+            settings=JobSettings(**settings) if settings else None,
         )
-    text = store.read_pointer(_POINTER)
-    present = None if text is None else GalleryState.restore(text)
-    wanted = GalleryState.of(upgrade, Phase.PREPARING)
-    if present is not None and present.phase is not Phase.ROLLED_BACK:
-        if replace(wanted, phase=present.phase) == present:
-            return present
-        if present.phase is not Phase.FINISHED or present.stored != upgrade.source:
-            raise _another(present, upgrade)
-    _refuse_other_spaces(store, upgrade)
-    if not store.swap_pointer(_POINTER, text, wanted.dump()):
-        raise GalleryStateError("the gallery was changed by somebody else; open it again")
-    return wanted
-
-
-def change_phase(store: Store, present: GalleryState, phase: Phase) -> GalleryState:
-    """Go on to another phase, durably.
-
-    Raises:
-        GalleryStateError: somebody else has changed it.
-    """
-    following = replace(present, phase=phase)
-    if not store.swap_pointer(_POINTER, present.dump(), following.dump()):
-        raise GalleryStateError(
-            f"the gallery is no longer {present.phase.value}; somebody else has changed it. "
-            "Open it again"
-        )
-    return following
-
-
-def _another(present: GalleryState, upgrade: Upgrade) -> Exception:
-    if (present.source, present.stored) != (upgrade.source, upgrade.stored):
-        return SpaceMismatch(
-            f"the gallery goes from {_name(present.source)} to {_name(present.stored)}, the "
-            f"upgrade from {_name(upgrade.source)} to {_name(upgrade.stored)}; open it with the "
-            "upgrade it was started with, or finish or roll back that one first"
-        )
-    return GalleryStateError(
-        f"the gallery goes through upgrade {present.upgrade_id[:12]} ({present.phase.value}), "
-        f"not {upgrade.id[:12]}; open it with that one, or finish it or roll it back first"
-    )
-
-
-def _refuse_other_spaces(store: Store, upgrade: Upgrade) -> None:
-    spaces = store.spaces()
-    if upgrade.source.name in spaces:
-        upgrade.source.require(spaces[upgrade.source.name])
-    elif store.count():
-        raise SpaceMismatch(
-            f"the collection holds vectors of {sorted(spaces)}, none of the upgrade's old space "
-            f"{_name(upgrade.source)}"
-        )
-
-
-def _name(space: Space) -> str:
-    return f"{space.name!r} ({space.dim}-d)"
