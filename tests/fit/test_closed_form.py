@@ -11,7 +11,8 @@ from scipy.linalg import orthogonal_procrustes
 from crossfade import Pairs, Side
 from crossfade.embeddings import unit_rows
 from crossfade.errors import InvalidInput
-from crossfade.fit.procrustes import fit_procrustes
+from crossfade.fit.moments import Moments
+from crossfade.fit.procrustes import centred_rotation, fit_procrustes, fit_procrustes_centred
 from crossfade.fit.rank_merge import (
     fit_rank_merge,
     fit_rank_merge_quantile,
@@ -33,6 +34,10 @@ def rotation(dim_in: int, dim_out: int, seed: int = 0) -> np.ndarray:
 
 def rows(n: int, dim: int, seed: int = 0) -> np.ndarray:
     return unit_rows(np.random.default_rng(seed).normal(size=(n, dim)))
+
+
+def scatter(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (x - x.mean(0)).T @ (y - y.mean(0))
 
 
 def weight_of(pairs: Pairs) -> np.ndarray:
@@ -80,6 +85,32 @@ def test_a_rotation_keeps_the_new_models_scores() -> None:
     assert psi is not None
     mapped, new = psi(pairs.new_rows()), pairs.new_rows()
     np.testing.assert_allclose(mapped @ mapped.T, new @ new.T, atol=1e-5)
+
+
+@given(st.integers(2, 9), st.integers(0, 9))
+def test_a_turned_and_moved_space_is_mapped_back_about_its_means(dim: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    turn = rotation(dim, dim, seed)
+    new = rows(80, dim, seed)
+    moved = new @ turn + 2.0 * rng.normal(size=dim)
+    moments = Moments(80, new.mean(0), moved.mean(0), scatter(new, new), scatter(new, moved))
+    found = centred_rotation(moments)
+    np.testing.assert_allclose(found.weight, turn, atol=1e-4)
+    np.testing.assert_allclose(found(new), moved, atol=1e-4)
+
+
+def test_the_centred_rotation_of_noisy_pairs_is_scipys() -> None:
+    new = rows(100, 7) + 1
+    old = new @ rotation(7, 7) + 0.3 * np.random.default_rng(1).normal(size=(100, 7))
+    pairs = Pairs.of(range(100), old, new)
+    psi = fit_procrustes_centred(pairs, SETTINGS).psi
+    assert psi is not None and isinstance(psi.skip, Affine)
+    centred = [side - side.mean(0) for side in (pairs.new_rows(), pairs.old_rows())]
+    known, _ = orthogonal_procrustes(*centred)
+    np.testing.assert_allclose(psi.skip.weight, known, atol=1e-4)
+    np.testing.assert_allclose(
+        psi.raw(pairs.new_rows()).mean(0), pairs.old_rows().mean(0), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,9 @@ SIDES = {
     "forward_ridge": Side.ITEMS,
     "forward_mlp": Side.ITEMS,
     "forward_distillation": Side.ITEMS,
+    "near_orthogonal": Side.ITEMS,
+    "fct": Side.ITEMS,
+    "fastfill": Side.ITEMS,
 }
 
 
@@ -63,6 +66,15 @@ def test_the_names_are_pinned() -> None:
         "contrastive_without_rho",
         "contrastive_own",
         "contrastive_own_without_rho",
+        "procrustes_centred",
+        "low_rank",
+        "residual_mlp",
+        "ract",
+        "near_orthogonal",
+        "fct",
+        "fastfill",
+        "slerp_fixed",
+        "slerp_adaptive",
     } <= METHODS.keys()
     assert all(method_named(name).summary for name in METHODS)
 
@@ -84,8 +96,10 @@ def test_an_upgrade_says_how_it_was_fitted(tmp_path: Path, name: str) -> None:
     assert upgrade.method == name
     assert upgrade.side is SIDES.get(name, Side.QUERY)
     assert (upgrade.source, upgrade.target) == (WORLD.source, WORLD.target)
-    rho = name in ("contrastive", "contrastive_own")
+    rho = name in ("contrastive", "contrastive_own", "near_orthogonal")
     assert (upgrade.rho is not None) is rho
+    assert (upgrade.uncertainty is not None) is (name == "fastfill")
+    assert (upgrade.interpolation is not None) is name.startswith("slerp")
     assert works(upgrade, WORLD)
     report = upgrade.report
     assert report["requested"] == name

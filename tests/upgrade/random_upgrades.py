@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crossfade import Side, Space, Upgrade
 from crossfade.embeddings import unit_rows
-from crossfade.upgrade import Affine, Calibration, Transform, TwoEncoder
+from crossfade.upgrade import Affine, Calibration, Interpolation, Transform, TwoEncoder
 
 __all__ = ["calibrations", "random_affine", "random_transform", "random_upgrade", "upgrades"]
 
@@ -46,6 +46,8 @@ def random_upgrade(
     rho: bool = False,
     calibration: Calibration | None = None,
     two_encoder: float | None = None,
+    interpolation: Interpolation | None = None,
+    uncertainty: bool = False,
     seed: int = 0,
 ) -> Upgrade:
     rng = np.random.default_rng(seed)
@@ -62,6 +64,8 @@ def random_upgrade(
         rho=random_transform(rng, d_new, d_new, hidden, "identity") if rho else None,
         calibration=calibration or Calibration(),
         two_encoder=None if two_encoder is None else TwoEncoder(two_encoder, sample),
+        interpolation=interpolation if side is Side.QUERY else None,
+        uncertainty=random_transform(rng, d_old, 1, hidden) if uncertainty else None,
         report={"seconds": 1.5, "settings": {"seed": seed}},
     )
 
@@ -76,6 +80,10 @@ def calibrations(draw: st.DrawFn) -> Calibration:
     return Calibration(tuple(x.tolist()), tuple(y.tolist()))
 
 
+def interpolations() -> st.SearchStrategy[Interpolation]:
+    return st.builds(Interpolation, st.floats(-5, 5), st.floats(-5, 5))
+
+
 @st.composite
 def upgrades(draw: st.DrawFn) -> Upgrade:
     """Upgrades of all sides, shapes, heads, calibrations and two-encoder rules."""
@@ -88,5 +96,7 @@ def upgrades(draw: st.DrawFn) -> Upgrade:
         rho=draw(st.booleans()),
         calibration=draw(st.none() | calibrations()),
         two_encoder=draw(st.none() | st.floats(0, 1)),
+        interpolation=draw(st.none() | interpolations()),
+        uncertainty=draw(st.booleans()),
         seed=draw(st.integers(0, 99)),
     )

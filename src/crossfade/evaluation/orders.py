@@ -19,6 +19,7 @@ from crossfade.upgrade import Upgrade
 __all__ = ["ORDERS", "OrderFunction", "backfill_order"]
 
 Rows = NDArray[np.intp]
+_BLOCK_ROWS = 16_384
 OrderFunction = Callable[[Pairs, Upgrade, int], Rows]
 
 
@@ -45,5 +46,27 @@ def _as_given(gallery: Pairs, upgrade: Upgrade, seed: int) -> Rows:
     return np.arange(len(gallery))
 
 
-ORDERS: Mapping[str, OrderFunction] = {"random": _random, "gallery": _as_given}
-"""``random``: a seeded permutation. ``gallery``: the rows as they are given."""
+def _by_uncertainty(gallery: Pairs, upgrade: Upgrade, seed: int) -> Rows:
+    del seed
+    if upgrade.uncertainty is None:
+        raise InvalidInput(
+            f"method {upgrade.method!r} predicts no uncertainty, so there is no such order; fit "
+            "'fastfill', or take another order"
+        )
+    by_id = np.argsort(gallery.ids, kind="stable")
+    doubt = np.concatenate(
+        [
+            upgrade.uncertainty.raw(gallery.old_rows(by_id[start : start + _BLOCK_ROWS]))[:, 0]
+            for start in range(0, len(by_id), _BLOCK_ROWS)
+        ]
+    )
+    return by_id[np.argsort(-doubt, kind="stable")]
+
+
+ORDERS: Mapping[str, OrderFunction] = {
+    "random": _random,
+    "gallery": _as_given,
+    "uncertainty": _by_uncertainty,
+}
+"""``random``: a seeded permutation. ``gallery``: the rows as they are given. ``uncertainty``:
+FastFill's, the items that the forward map is least sure of first (ties by id)."""

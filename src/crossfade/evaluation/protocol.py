@@ -24,7 +24,7 @@ from crossfade.evaluation.orders import backfill_order
 from crossfade.evaluation.relevance import JudgedRelevance, Relevance, relevance_of
 from crossfade.evaluation.result import Counts, EvaluationResult
 from crossfade.evaluation.scoring import GalleryScorer
-from crossfade.upgrade import Mode, Side, Upgrade
+from crossfade.upgrade import Mode, Upgrade
 
 __all__ = ["evaluate"]
 
@@ -102,8 +102,7 @@ def _check_mode(mode: Mode | str, upgrade: Upgrade) -> Mode:
     except ValueError as error:
         names = ", ".join(known.value for known in Mode)
         raise InvalidInput(f"unknown mode {mode!r}; choose one of {names}") from error
-    can_use_both = upgrade.two_encoder is not None or upgrade.side is Side.NONE
-    if checked is Mode.TWO_ENCODER and not can_use_both:
+    if checked is Mode.TWO_ENCODER and not upgrade.can_use_two_encoders:
         raise InvalidInput(
             f"this upgrade (method {upgrade.method!r}) carries nothing to combine both models' "
             "scores with; evaluate it in one-encoder mode, or fit it for two encoders"

@@ -20,6 +20,7 @@ __all__ = [
     "fit_contrastive_own",
     "fit_contrastive_own_without_rho",
     "fit_contrastive_without_rho",
+    "require_classes",
 ]
 
 
@@ -46,7 +47,7 @@ def fit_contrastive(
     Raises:
         InvalidInput: the pairs have no labels, or only one class.
     """
-    _require_classes(pairs, name)
+    require_classes(pairs, name)
 
     def build() -> TwoSystems:
         psi = MapNetwork(pairs.target.dim, pairs.source.dim, settings.hidden)
@@ -74,7 +75,8 @@ fit_contrastive_own_without_rho = functools.partial(
 )
 
 
-def _require_classes(pairs: Pairs, name: str) -> None:
+def require_classes(pairs: Pairs, name: str) -> None:
+    """Raise InvalidInput for pairs without labels, or of one class."""
     if pairs.labels is None:
         raise InvalidInput(
             f"method {name!r} needs labels and the pairs have none; "

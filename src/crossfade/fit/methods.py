@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from crossfade.embeddings import Pairs
 from crossfade.errors import InvalidInput, MissingExtra
-from crossfade.fit.procrustes import fit_procrustes
+from crossfade.fit.low_rank import fit_low_rank
+from crossfade.fit.procrustes import fit_procrustes, fit_procrustes_centred
 from crossfade.fit.rank_merge import fit_rank_merge, fit_rank_merge_quantile
 from crossfade.fit.ridge import fit_forward_ridge, fit_ridge
 from crossfade.fit.settings import FitSettings, ProgressCallback
+from crossfade.fit.slerp import fit_slerp_adaptive, fit_slerp_fixed
 from crossfade.upgrade import Upgrade
 
 __all__ = ["METHODS", "FitFunction", "Method", "method_named"]
@@ -77,7 +79,28 @@ _TABLE = (
         closed_form=True,
     ),
     Method("procrustes", "rotation, new to old", lambda: fit_procrustes, closed_form=True),
+    Method(
+        "procrustes_centred",
+        "rotation about the means, new to old",
+        lambda: fit_procrustes_centred,
+        closed_form=True,
+    ),
     Method("ridge", "linear map, new to old", lambda: fit_ridge, closed_form=True),
+    Method(
+        "low_rank", "linear map of low rank, new to old", lambda: fit_low_rank, closed_form=True
+    ),
+    Method(
+        "slerp_fixed",
+        "old query and mapped query, half-way on the sphere (two encoders)",
+        lambda: fit_slerp_fixed,
+        closed_form=True,
+    ),
+    Method(
+        "slerp_adaptive",
+        "the same, weighted by how much the two agree (two encoders)",
+        lambda: fit_slerp_adaptive,
+        closed_form=True,
+    ),
     Method(
         "forward_ridge",
         "linear map of the items, old to new",
@@ -85,6 +108,32 @@ _TABLE = (
         closed_form=True,
     ),
     Method("rqt", "reverse query transform: MLP, new to old", _trained("rqt", "fit_rqt")),
+    Method(
+        "residual_mlp",
+        "rotation plus an MLP, new to old, by squared error",
+        _trained("residual_mlp", "fit_residual_mlp"),
+    ),
+    Method(
+        "ract",
+        "psi trained with labels, one softmax over the hardest negatives of both systems",
+        _trained("ract", "fit_ract"),
+        needs_labels=True,
+    ),
+    Method(
+        "near_orthogonal",
+        "near-orthogonal rho towards the old space, forward map of the items onto it",
+        _trained("near_orthogonal", "fit_near_orthogonal"),
+    ),
+    Method(
+        "fct",
+        "forward map of the items, an MLP fitted by squared error",
+        _trained("fct", "fit_fct"),
+    ),
+    Method(
+        "fastfill",
+        "the same, which also says how unsure it is of an item; order 'uncertainty'",
+        _trained("fastfill", "fit_fastfill"),
+    ),
     Method(
         "distillation",
         "psi trained on mixed lists, the new model as teacher",

@@ -54,6 +54,10 @@ class MapNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, dim_in)`` to ``(n, dim_out)`` unit rows."""
+        return nn.functional.normalize(self.raw(x), dim=1)
+
+    def raw(self, x: Tensor) -> Tensor:
+        """The same before scaling, for losses that compare lengths too."""
         hidden = x
         for block in self.blocks:
             hidden = block(hidden)
@@ -62,7 +66,7 @@ class MapNetwork(nn.Module):
             out = out + x
         if self.affine is not None:
             out = out + self.affine(x)
-        return nn.functional.normalize(out, dim=1)
+        return out
 
     def export(self) -> Transform:
         """The same map for NumPy, each batch normalisation folded into its linear layer."""

@@ -10,7 +10,7 @@ from crossfade.fit.reference import two_encoder_reference
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import Affine, Side, Transform, Upgrade
 
-__all__ = ["fit_procrustes"]
+__all__ = ["centred_rotation", "fit_procrustes", "fit_procrustes_centred", "rotation"]
 
 
 def fit_procrustes(
@@ -22,19 +22,45 @@ def fit_procrustes(
     1966: ``R = U V^T`` of the SVD ``N^T O = U S V^T``, not centred, so that inner products in
     the new space are kept. With unequal widths R has orthonormal rows or columns.
     """
-    moments = pair_moments(pairs, forward=False)
-    left, _, right = np.linalg.svd(_raw_products(moments), full_matrices=False)
-    rotation = (left @ right).astype(np.float32)
-    bias = np.zeros(rotation.shape[1], dtype=np.float32)
+    turn = rotation(pair_moments(pairs, forward=False))
+    return _upgrade("procrustes", pairs, settings, turn)
+
+
+def fit_procrustes_centred(
+    pairs: Pairs, settings: FitSettings, progress: ProgressCallback | None = None
+) -> Upgrade:
+    """psi(n) = (n - mean(N)) R + mean(O), R from the centred pairs.
+
+    Schönemann & Carroll, *Fitting one matrix to another under choice of a central dilation and
+    a rigid motion*, Psychometrika 1970, without the dilation, which unit length undoes.
+    Embeddings often lie in a cone: without centring, the rotation spends itself on turning one
+    cone's axis onto the other's.
+    """
+    turn = centred_rotation(pair_moments(pairs, forward=False))
+    return _upgrade("procrustes_centred", pairs, settings, turn)
+
+
+def rotation(moments: Moments) -> Affine:
+    """The rotation from x to y of the least squared error, not centred, ``(d_x, d_y)``."""
+    raw = moments.xy + moments.n * np.outer(moments.mean_x, moments.mean_y)
+    left, _, right = np.linalg.svd(raw, full_matrices=False)
+    return Affine((left @ right).astype(np.float32), np.zeros(raw.shape[1], dtype=np.float32))
+
+
+def centred_rotation(moments: Moments) -> Affine:
+    """The rotation about the means of x and y of the least squared error, ``(d_x, d_y)``."""
+    left, _, right = np.linalg.svd(moments.xy, full_matrices=False)
+    turn = left @ right
+    shift = moments.mean_y - moments.mean_x @ turn
+    return Affine(turn.astype(np.float32), shift.astype(np.float32))
+
+
+def _upgrade(method: str, pairs: Pairs, settings: FitSettings, affine: Affine) -> Upgrade:
     return Upgrade(
-        method="procrustes",
+        method=method,
         source=pairs.source,
         target=pairs.target,
         side=Side.QUERY,
-        psi=Transform(Affine(rotation, bias)),
+        psi=Transform(affine),
         two_encoder=two_encoder_reference(pairs, settings),
     )
-
-
-def _raw_products(moments: Moments) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return moments.xy + moments.n * np.outer(moments.mean_x, moments.mean_y)

@@ -43,6 +43,7 @@ class FitSettings:
         temperature: tau of the losses. teacher_temperature: tau_T of the teacher.
         ridge_penalty: of the linear maps, relative to the mean eigenvalue of the inputs;
             None takes ``0.05 (d / n)^2``, which held up from 0.6 to 200 pairs a dimension.
+        rank: of ``low_rank``; None takes a quarter of the narrower width, at most 64.
         two_encoder_weight: the old query's share of an old-side score in two-encoder mode.
         held_out: share of the pairs kept for early stopping and selection.
     """
@@ -59,6 +60,7 @@ class FitSettings:
     temperature: float = 0.1
     teacher_temperature: float = 0.05
     ridge_penalty: float | None = None
+    rank: int | None = None
     two_encoder_weight: float = 0.4
     held_out: float = 0.1
 
@@ -72,6 +74,8 @@ class FitSettings:
         self._require("weight_decay", 0 <= self.weight_decay < math.inf, "0 or more")
         self._require("held_out", 0 < self.held_out <= 0.5, "above 0 and at most 0.5")
         self._require("two_encoder_weight", 0 <= self.two_encoder_weight <= 1, "0 to 1")
+        rank = self.rank
+        self._require("rank", rank is None or (type(rank) is int and rank > 0), "from 1, or None")
         penalty = self.ridge_penalty
         self._require("ridge_penalty", penalty is None or penalty > 0, "more than 0, or None")
         for name in ("hidden", "forward_hidden", "rho_hidden"):

@@ -37,6 +37,7 @@ class TwoSystems(nn.Module):
         map: psi ``(d_new -> d_old)`` or the forward map ``(d_old -> d_new)``.
         rho: the new-space head, or None.
         scale: a learned scale and offset of old-side scores, or None.
+        uncertainty: how unsure the forward map is of an item, ``(d_old -> 1)``, or None.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class TwoSystems(nn.Module):
         map: MapNetwork,
         rho: MapNetwork | None = None,
         scale: ScoreScaleAndOffset | None = None,
+        uncertainty: MapNetwork | None = None,
     ) -> None:
         super().__init__()
         self.side = side
         self.map = map
         self.rho = rho
         self.scale = scale
+        self.uncertainty = uncertainty
 
     def scores(self, batch: Batch) -> Scores:
         """Score every item of the batch against every other, in both systems."""

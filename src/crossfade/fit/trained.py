@@ -49,6 +49,7 @@ def fit_trained(
         psi=exported if systems.side is Side.QUERY else None,
         forward=exported if systems.side is Side.ITEMS else None,
         rho=None if systems.rho is None else systems.rho.export(),
+        uncertainty=None if systems.uncertainty is None else systems.uncertainty.export(),
         calibration=Calibration() if systems.scale is None else systems.scale.export(),
         two_encoder=two_encoder_reference(pairs, settings),
         report={"training": training.describe()},

@@ -18,7 +18,7 @@ from crossfade.gallery.sides import Request, TwoSides
 from crossfade.gallery.state import GalleryState, Phase
 from crossfade.stores import Draft, Filter, Id, Payload, Store
 from crossfade.stores.checks import check_k, plain_ids
-from crossfade.upgrade import Mode, Side, Upgrade
+from crossfade.upgrade import Mode, Upgrade
 
 __all__ = ["Gallery", "Hit"]
 
@@ -244,17 +244,13 @@ class Gallery:
         stored_queries = self.upgrade.store_new(query_new)
         if phase in (Phase.FINISHING, Phase.FINISHED):
             return lambda request: _only(self._sides.search_new(stored_queries, request), "new")
-        if mode is Mode.TWO_ENCODER and not self._can_use_two_encoders:
+        if mode is Mode.TWO_ENCODER and not self.upgrade.can_use_two_encoders:
             raise InvalidInput(
                 f"method {self.upgrade.method!r} has no rule for two encoders; "
                 "use mode='one-encoder'"
             )
         old_side = self.upgrade.old_side(query_new, query_old, mode)
         return lambda request: self._sides.search_both(old_side, stored_queries, request)
-
-    @property
-    def _can_use_two_encoders(self) -> bool:
-        return self.upgrade.two_encoder is not None or self.upgrade.side is Side.NONE
 
     def _old_finder(
         self, query_old: Any | None, phase: Phase

@@ -16,6 +16,7 @@ from crossfade.durable import replace_folder
 from crossfade.embeddings import FloatArray, Space
 from crossfade.errors import ArtifactError, InvalidInput
 from crossfade.upgrade.calibration import Calibration
+from crossfade.upgrade.interpolation import Interpolation
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
 from crossfade.upgrade.upgrade import Side, Upgrade
@@ -27,7 +28,7 @@ MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
 OTHERS = (WEIGHTS,)
 """What an upgrade folder holds beside the manifest."""
-_TRANSFORMS = ("psi", "forward", "rho")
+_TRANSFORMS = ("psi", "forward", "rho", "uncertainty")
 
 
 def save(upgrade: Upgrade, path: Path) -> None:
@@ -81,7 +82,7 @@ def _manifest(upgrade: Upgrade, weights: bytes) -> dict[str, Any]:
 
 
 def _content(upgrade: Upgrade) -> dict[str, Any]:
-    two = upgrade.two_encoder
+    two, between = upgrade.two_encoder, upgrade.interpolation
     transforms = {
         name: transform.describe()
         for name in _TRANSFORMS
@@ -95,6 +96,8 @@ def _content(upgrade: Upgrade) -> dict[str, Any]:
         "transforms": transforms,
         "calibration": upgrade.calibration.describe(),
         "two_encoder": None if two is None else {"weight": two.weight},
+        # Left out where there is none, so that the ids of other upgrades stay what they were.
+        **({} if between is None else {"interpolation": between.describe()}),
         "report": dict(upgrade.report),
     }
 
@@ -122,7 +125,7 @@ def _restore(manifest: Mapping[str, Any], tensors: Mapping[str, FloatArray]) -> 
         )
         for name, description in manifest["transforms"].items()
     }
-    two = manifest["two_encoder"]
+    two, between = manifest["two_encoder"], manifest.get("interpolation")
     return Upgrade(
         method=manifest["method"],
         source=Space(**manifest["source"]),
@@ -133,6 +136,7 @@ def _restore(manifest: Mapping[str, Any], tensors: Mapping[str, FloatArray]) -> 
         two_encoder=None
         if two is None
         else TwoEncoder(two["weight"], tensors["two_encoder.reference_old"]),
+        interpolation=None if between is None else Interpolation.restore(between),
         report=manifest["report"],
     )
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from crossfade.embeddings import FloatArray, Space, unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.upgrade.calibration import Calibration
+from crossfade.upgrade.interpolation import Interpolation
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.two_encoder import Combiner, TwoEncoder
 
@@ -57,6 +58,10 @@ class Upgrade:
         rho: new-space head, new -> new'; applied to what is backfilled and to queries.
         calibration: old-side scores onto the new side's scale.
         two_encoder: how to use the old query too, or None if the method can't.
+        interpolation: the old query and psi(new) as one query (side ``query``), or None;
+            such an upgrade always needs the old model's embedding of the query.
+        uncertainty: old -> one number, how unsure ``forward`` is of an item, or None; read it
+            with :meth:`Transform.raw`.
         report: what fitting measured: data hash, settings, held-out curve, seconds.
     """
 
@@ -69,10 +74,17 @@ class Upgrade:
     rho: Transform | None = None
     calibration: Calibration = field(default_factory=Calibration)
     two_encoder: TwoEncoder | None = None
+    interpolation: Interpolation | None = None
+    uncertainty: Transform | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        given = {"psi": self.psi, "forward": self.forward, "rho": self.rho}
+        given = {
+            "psi": self.psi,
+            "forward": self.forward,
+            "rho": self.rho,
+            "uncertainty": self.uncertainty,
+        }
         wanted = {Side.QUERY: "psi", Side.ITEMS: "forward", Side.NONE: None}[self.side]
         for name in ("psi", "forward"):
             if (given[name] is not None) != (name == wanted):
@@ -84,6 +96,7 @@ class Upgrade:
             "psi": (self.target.dim, self.source.dim),
             "forward": (self.source.dim, self.target.dim),
             "rho": (self.target.dim, self.target.dim),
+            "uncertainty": (self.source.dim, 1),
         }
         for name, transform in given.items():
             if transform and (transform.dim_in, transform.dim_out) != widths[name]:
@@ -91,6 +104,8 @@ class Upgrade:
                     f"{name} maps {transform.dim_in} to {transform.dim_out} dimensions, "
                     f"wanted {widths[name][0]} to {widths[name][1]}"
                 )
+        if self.interpolation and self.psi is None:
+            raise InvalidInput("an interpolated query needs psi: it lies between old and psi(new)")
         if self.two_encoder and self.two_encoder.reference_old.shape[1:] != (self.source.dim,):
             raise InvalidInput(
                 f"two-encoder sample has shape {self.two_encoder.reference_old.shape}, "
@@ -103,6 +118,12 @@ class Upgrade:
         from crossfade.upgrade.artifact import upgrade_id
 
         return upgrade_id(self)
+
+    @property
+    def can_use_two_encoders(self) -> bool:
+        """Whether two-encoder mode is more than an error."""
+        needs_both = self.side is Side.NONE or self.interpolation is not None
+        return self.two_encoder is not None or needs_both
 
     @property
     def stored(self) -> Space:
@@ -141,7 +162,7 @@ class Upgrade:
 
         Args:
             query_new: ``(q, d_new)``; query_old: ``(q, d_old)``, needed in two-encoder mode
-                and by upgrades without a map.
+                and by upgrades without a map or with an interpolated query.
 
         Raises:
             InvalidInput: the mode needs ``query_old`` and there is none, the upgrade has no
@@ -149,7 +170,9 @@ class Upgrade:
         """
         mode = Mode(mode)
         self._require_old_side(mode)
-        needs_old = mode is Mode.TWO_ENCODER or self.side is Side.NONE
+        needs_old = (
+            mode is Mode.TWO_ENCODER or self.side is Side.NONE or self.interpolation is not None
+        )
         if needs_old and query_old is None:
             raise InvalidInput(
                 f"method {self.method!r} in {mode.value} mode needs the old model's embedding of "
@@ -161,13 +184,15 @@ class Upgrade:
             raise InvalidInput(f"query_old has {len(old)} rows, query_new {len(new)}")
         mapped_query = self.psi(new) if self.psi else self.store_new(new) if self.forward else old
         assert mapped_query is not None
+        if self.interpolation is not None and old is not None:
+            mapped_query = self.interpolation(old, mapped_query)
         two = self.two_encoder if mode is Mode.TWO_ENCODER else None
         return OldSide(self, mapped_query, old if two else None, two)
 
     def _require_old_side(self, mode: Mode) -> None:
         if mode is Mode.OLD:
             raise InvalidInput("mode 'old' knows no sides: search old vectors with query_old")
-        if mode is Mode.TWO_ENCODER and self.two_encoder is None and self.side is not Side.NONE:
+        if mode is Mode.TWO_ENCODER and not self.can_use_two_encoders:
             raise InvalidInput(
                 f"method {self.method!r} has no rule for two encoders; use mode='one-encoder'"
             )
