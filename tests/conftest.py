@@ -1,7 +1,19 @@
 """What all tests share."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from crossfade.testing.postgres import PostgresServer
 
 # A busy machine must not fail a law: no test is timed.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server with pgvector, one for all tests that ask for it."""
+    with PostgresServer() as server:
+        yield server

@@ -1,9 +1,13 @@
 """Every store passes the shipped contract."""
 
+import hashlib
 from pathlib import Path
+
+import pytest
 
 from crossfade.stores import Store, open_store
 from crossfade.testing import StoreContract
+from crossfade.testing.postgres import PostgresServer
 
 
 class TestMemory(StoreContract):
@@ -22,3 +26,13 @@ class TestQdrant(StoreContract):
 class TestFaiss(StoreContract):
     def open_store(self, place: Path) -> Store:
         return open_store(f"faiss://{place}")
+
+
+class TestPgvector(StoreContract):
+    @pytest.fixture(autouse=True)
+    def server(self, postgres: PostgresServer) -> None:
+        self.postgres = postgres
+
+    def open_store(self, place: Path) -> Store:
+        table = "contract_" + hashlib.sha256(str(place).encode()).hexdigest()[:16]
+        return open_store(self.postgres.uri(table=table))

@@ -1,6 +1,8 @@
 """Random operations give the same answers on every store as on the oracle."""
 
+import itertools
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,15 @@ from hypothesis.stateful import run_state_machine_as_test
 from crossfade.stores import Store, open_store
 from crossfade.stores.memory import MemoryStore
 from crossfade.testing import store_machine
+from crossfade.testing.postgres import PostgresServer
 
+TABLES = itertools.count()
 FILE_STORES = ["qdrant", "faiss"]
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-def play(scheme: str, folder: Path, games: int, steps: int) -> None:
-    """Games on a persistent store of files, closed and opened again in between."""
+def play(new_uri: Callable[[], str], games: int, steps: int) -> None:
+    """Games on a persistent store, closed and opened again in between."""
     places: dict[int, str] = {}
 
     def opened(uri: str) -> Store:
@@ -25,7 +29,7 @@ def play(scheme: str, folder: Path, games: int, steps: int) -> None:
         return store
 
     def open_new() -> Store:
-        return opened(f"{scheme}://{tempfile.mkdtemp(dir=folder)}")
+        return opened(new_uri())
 
     def reopen(store: Store) -> Store:
         store.close()
@@ -51,10 +55,19 @@ def test_two_oracles_agree() -> None:
 
 @pytest.mark.parametrize("scheme", FILE_STORES)
 def test_a_store_agrees_with_the_oracle(tmp_path: Path, scheme: str) -> None:
-    play(scheme, tmp_path, games=6, steps=25)
+    play(lambda: f"{scheme}://{tempfile.mkdtemp(dir=tmp_path)}", games=6, steps=25)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", FILE_STORES)
 def test_a_store_agrees_with_the_oracle_in_long_games(tmp_path: Path, scheme: str) -> None:
-    play(scheme, tmp_path, games=60, steps=50)
+    play(lambda: f"{scheme}://{tempfile.mkdtemp(dir=tmp_path)}", games=60, steps=50)
+
+
+def test_pgvector_agrees_with_the_oracle(postgres: PostgresServer) -> None:
+    play(lambda: postgres.uri(table=f"game_{next(TABLES)}"), games=6, steps=25)
+
+
+@pytest.mark.slow
+def test_pgvector_agrees_with_the_oracle_in_long_games(postgres: PostgresServer) -> None:
+    play(lambda: postgres.uri(table=f"game_{next(TABLES)}"), games=60, steps=50)

@@ -40,6 +40,19 @@ def test_a_bad_uri_says_what_is_known(bad: str) -> None:
     assert {"memory", "qdrant"} <= set(known_schemes())
 
 
+@pytest.mark.parametrize("bad", ["postgre://me:s3cret@db/shop", "me:s3cret@db/shop"])
+def test_a_bad_uri_is_shown_without_its_credentials(bad: str) -> None:
+    with pytest.raises(InvalidInput, match="db/shop") as caught:
+        open_store(bad)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_missing_driver_comes_with_its_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtra, match=r'pip install "crossfade\[pgvector\]"'):
+        open_store("postgresql://db/shop?table=t")
+
+
 @pytest.mark.parametrize(
     ("uri", "package", "extra"),
     [("qdrant://{}/x", "qdrant_edge", "qdrant"), ("faiss://{}/x", "faiss", "faiss")],

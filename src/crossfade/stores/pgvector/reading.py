@@ -1,0 +1,95 @@
+"""Reading items: by id, or one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import sql
+
+from crossfade.embeddings import normalise
+from crossfade.errors import InvalidInput
+from crossfade.stores.base import Id, Item
+from crossfade.stores.pgvector import binary
+from crossfade.stores.pgvector.catalog import VectorColumn, named
+from crossfade.stores.pgvector.layout import Layout, Value
+from crossfade.stores.pgvector.session import Session
+
+__all__ = ["read_items", "scan_items"]
+
+
+def read_items(
+    session: Session, layout: Layout, ids: Sequence[Id], vectors: Sequence[str]
+) -> list[Item | None]:
+    """Items by id, in the order asked; None where there is none."""
+    where = sql.SQL("{} = ANY(%s::{}[])").format(layout.key, layout.key_type)
+    items = _read(session, layout, vectors, where, [layout.keys(ids)])
+    found = {item.id: item for item in items}
+    return [found.get(id) for id in ids]
+
+
+def scan_items(
+    session: Session,
+    layout: Layout,
+    after: Id | None,
+    n: int,
+    where: Value,
+    vectors: Sequence[str],
+) -> list[Item]:
+    """Up to n items in the order of keys, behind one."""
+    condition, given = where
+    if after is not None:
+        start = layout.dump_key(after)
+        if start is None:
+            raise InvalidInput(f"{after!r} can be no id in this table; scan on from an id of it")
+        condition = sql.SQL("{} > %s::{} AND {}").format(layout.key, layout.key_type, condition)
+        given = [binary.Raw(start), *given]
+    ordered = sql.SQL("{} ORDER BY {} LIMIT %s").format(condition, layout.key)
+    return _read(session, layout, vectors, ordered, [*given, n])
+
+
+def _read(
+    session: Session,
+    layout: Layout,
+    vectors: Sequence[str],
+    where: sql.Composable,
+    given: list[Any],
+) -> list[Item]:
+    columns = [session.columns[name] for name in dict.fromkeys(vectors) if name in session.columns]
+    statement = sql.SQL("SELECT {} FROM {} WHERE {}").format(
+        sql.SQL(", ").join(
+            [
+                layout.key,
+                layout.version,
+                layout.payload(session),
+                *(_vector(column, layout) for column in columns),
+            ]
+        ),
+        layout.table,
+        where,
+    )
+    rows = session.connection.execute(statement, given, binary=True)
+    return [_item(layout, columns, *row) for row in rows]
+
+
+def _vector(column: VectorColumn, layout: Layout) -> sql.Composable:
+    return sql.SQL("{}::{}").format(named(column.column), layout.extension.name("vector"))
+
+
+def _item(
+    layout: Layout,
+    columns: Sequence[VectorColumn],
+    key: Any,
+    version: int,
+    payload: str,
+    *vectors: bytes | None,
+) -> Item:
+    held = {}
+    for column, data in zip(columns, vectors, strict=True):
+        row = None if data is None else binary.read_vector(data)
+        if row is not None and column.is_users:
+            # The user's vectors may have any length. A zero vector has no direction: none.
+            row = normalise(row[None])[0] if row.any() else None
+        if row is not None:
+            held[column.space.name] = row
+    return Item(layout.load_key(key), version, held, layout.load_payload(payload))

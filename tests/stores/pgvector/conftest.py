@@ -1,0 +1,24 @@
+"""A fresh table for each test."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from crossfade.stores import Store, open_store
+from crossfade.testing.postgres import PostgresServer
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def uri(postgres: PostgresServer) -> str:
+    """A table that is not there yet."""
+    return postgres.uri(table=f"test_{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def store(uri: str) -> Iterator[Store]:
+    """An empty collection."""
+    with open_store(uri) as store:
+        yield store
