@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from crossfade.testing.postgres import PostgresServer
+from crossfade.testing import PostgresServer
 
 # A busy machine must not fail a law: no test is timed.
 settings.register_profile("untimed", deadline=None)

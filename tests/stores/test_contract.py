@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from crossfade.stores import Store, open_store
-from crossfade.testing import StoreContract
-from crossfade.testing.postgres import PostgresServer
+from crossfade.testing import PostgresServer, StoreContract
 
 
 class TestMemory(StoreContract):

@@ -11,8 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from crossfade.stores import Store, open_store
 from crossfade.stores.memory import MemoryStore
-from crossfade.testing import store_machine
-from crossfade.testing.postgres import PostgresServer
+from crossfade.testing import PostgresServer, store_machine
 
 TABLES = itertools.count()
 FILE_STORES = ["qdrant", "faiss"]

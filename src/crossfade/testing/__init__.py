@@ -1,4 +1,4 @@
-"""For tests, also other people's: the store contract, fakes, generated worlds, crashes.
+"""For tests, also other people's: the store contract, fakes, worlds, crashes, a PostgreSQL server.
 
 ``StoreContract`` and ``store_machine`` need pytest and Hypothesis, which are imported when one of
 the two is first asked for.
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossfade.testing.crash import CrashedRun, die_at, run_script
 from crossfade.testing.encoders import FakeEncoder, encoded_ids
+from crossfade.testing.postgres import PostgresServer
 from crossfade.testing.reference import Embedded, expected_ids
 from crossfade.testing.upgrades import make_upgrade
 from crossfade.testing.worlds import World, make_world
@@ -22,6 +23,7 @@ __all__ = [
     "CrashedRun",
     "Embedded",
     "FakeEncoder",
+    "PostgresServer",
     "StoreContract",
     "World",
     "die_at",

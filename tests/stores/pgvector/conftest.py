@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from crossfade.stores import Store, open_store
-from crossfade.testing.postgres import PostgresServer
+from crossfade.testing import PostgresServer
 
 _NUMBERS = itertools.count()
 

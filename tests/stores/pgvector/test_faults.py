@@ -11,7 +11,7 @@ from crossfade.embeddings import Space
 from crossfade.errors import InvalidInput, StoreError, StoreUnavailable
 from crossfade.stores import Draft, Store, VectorWrite, open_store
 from crossfade.stores.pgvector.store import PgvectorStore
-from crossfade.testing.postgres import PostgresServer
+from crossfade.testing import PostgresServer
 
 OLD = Space("old", 2)
 EAST = np.array([1, 0], np.float32)

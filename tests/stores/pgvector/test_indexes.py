@@ -7,7 +7,7 @@ from crossfade.embeddings import FloatArray, Space, normalise
 from crossfade.errors import SpaceMismatch, StoreError
 from crossfade.stores import Draft, Item, Store, VectorWrite
 from crossfade.stores.pgvector.store import PgvectorStore
-from crossfade.testing.postgres import PostgresServer
+from crossfade.testing import PostgresServer
 
 OLD, NEW = Space("old", 16), Space("new", 8)
 N = 3000
