@@ -1,11 +1,20 @@
 """Moving items from the old side of a gallery to the new one."""
 
+from crossfade.backfill.crew import Outage
 from crossfade.backfill.encoding import Encoded, Encoder, Retry
 from crossfade.backfill.item_encoder import ItemEncoder, item_encoder, load_item_encoder
 from crossfade.backfill.job import Backfill
-from crossfade.backfill.order import Order, order_names, register_order
+from crossfade.backfill.order import (
+    Order,
+    Scoring,
+    order_names,
+    register_order,
+    traffic_order,
+)
 from crossfade.backfill.progress import progress_bar
+from crossfade.backfill.signals import stopping_on_signals
 from crossfade.backfill.status import JobState, JobStatus, ParkedItem
+from crossfade.backfill.throttle import QuietHours, Throttle
 
 __all__ = [
     "Backfill",
@@ -15,11 +24,17 @@ __all__ = [
     "JobState",
     "JobStatus",
     "Order",
+    "Outage",
     "ParkedItem",
+    "QuietHours",
     "Retry",
+    "Scoring",
+    "Throttle",
     "item_encoder",
     "load_item_encoder",
     "order_names",
     "progress_bar",
     "register_order",
+    "stopping_on_signals",
+    "traffic_order",
 ]

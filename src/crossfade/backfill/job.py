@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
+from crossfade.backfill.crew import Budget, Crew, Outage, Signals
 from crossfade.backfill.encoding import Encoder, Encoding, Retry
-from crossfade.backfill.joblock import holding_job, is_held_here
+from crossfade.backfill.journal import JobRow, open_journal
+from crossfade.backfill.membership import (
+    LEASE_SECONDS,
+    Member,
+    is_at_work,
+    working,
+    working_alone,
+)
 from crossfade.backfill.model import require_model
-from crossfade.backfill.old_journal import JobRow, Settled, open_journal
-from crossfade.backfill.order import order_ids
+from crossfade.backfill.order import open_order
 from crossfade.backfill.status import JobState, JobStatus, ParkedItem
-from crossfade.backfill.worker import Pace, Worker
+from crossfade.backfill.sweep import sweep
+from crossfade.backfill.throttle import Brake, Throttle
+from crossfade.backfill.worker import Pace, Streak, Worker
 from crossfade.errors import CrossfadeError, GalleryStateError, InvalidInput
 from crossfade.gallery import Gallery, Phase
 from crossfade.gallery.lifecycle import finish, roll_back
 from crossfade.gallery.moves import check_move
 from crossfade.gallery.record import log_move
-from crossfade.stores import Id, Item
+from crossfade.stores import Id
+from crossfade.stores.checks import plain_ids
 
 __all__ = ["Backfill"]
 
-_SCAN_ROWS = 2048
-_CATCH_UPS = 5
-"""Sweeps after the queue is worked off, for what was written meanwhile; bounded, so that a job
-never chases its writer for ever."""
+_PAGE = 2048
 _ENDS = {
     JobState.COMPLETE: "complete",
     JobState.PARKED: "park",
@@ -43,16 +50,20 @@ class Backfill:
     """Embeds items with the new model and moves them, resumably, while searches go on.
 
     Args:
-        gallery: the gallery; its store's folder also holds the job's journal.
+        gallery: the gallery; the job's journal is kept with its store.
         encoder: the new model, called with items (id, payload); see :class:`Encoder`. Not
             needed to look at a job, finish it or roll it back.
-        order: in which order items are moved: ``random``, ``gallery``, or one registered with
-            :func:`register_order`. By default the order of the job under way, or ``random``.
+        order: in which order items are moved: ``random``, ``gallery``, ``short_mapped_first``,
+            ``traffic:FILE``, or one registered with :func:`register_order`. By default the
+            order of the job under way, or ``random``.
         seed: of that order; by default the one of the job under way, or 0.
         batch_size: items given to the encoder at once, and written together.
         flush_seconds: the store is flushed, and progress recorded, about this often. A killed
             process loses nothing that was written; a crashed machine at most this much work.
         retry: what to do while the encoder can't be reached.
+        outage: how long a store that can't be reached is waited for.
+        throttle: how far the job is held back.
+        lease_seconds: a worker that gives no sign of life for so long is replaced by others.
         observe: called with the name of each step of a batch (``worker.STEPS``), for tests.
         actor: who acts, for the audit log; by default user@host.
     """
@@ -66,17 +77,25 @@ class Backfill:
         batch_size: int = 64,
         flush_seconds: float = 1.0,
         retry: Retry | None = None,
+        outage: Outage | None = None,
+        throttle: Throttle | None = None,
+        lease_seconds: float = LEASE_SECONDS,
         observe: Callable[[str], None] | None = None,
         actor: str | None = None,
     ) -> None:
         if batch_size < 1:
             raise InvalidInput(f"batch_size is {batch_size}, wanted at least 1")
+        if not lease_seconds > 0:
+            raise InvalidInput(f"lease_seconds is {lease_seconds}, wanted above 0")
         self.gallery = gallery
-        self._pace = Pace(batch_size, flush_seconds)
+        self._throttle = throttle or Throttle()
+        self._pace = Pace(self._throttle.batch_size(batch_size), flush_seconds)
         self._encoder = encoder
         self._order = order
         self._seed = seed
         self._retry = retry or Retry()
+        self._outage = outage or Outage()
+        self._lease_seconds = lease_seconds
         self._observe = observe or _ignore
         self._actor = actor
         self._journal = open_journal(gallery.store)
@@ -86,53 +105,60 @@ class Backfill:
         self,
         max_items: int | None = None,
         progress: Callable[[JobStatus], None] | None = None,
+        workers: int = 1,
     ) -> JobStatus:
         """Start the job or go on with it, until all is moved, it is told to stop, or it fails.
 
-        For an upgrade on the items' side the old vectors are mapped first, without encoder.
+        Several runs may work on one job: in threads of a process, and in several processes
+        where the store serves several. For an upgrade on the items' side the old vectors are
+        mapped first, without encoder.
 
         Args:
             max_items: stop after so many items.
-            progress: called with the status after batches; not after each where looking costs
-                more than a little of the time. Called once more at the end.
+            progress: called with the status after batches, from a worker's thread; not after
+                each where looking costs more than a little of the time. Called once more at
+                the end.
+            workers: how many threads call the encoder side by side.
 
         Returns:
             The status at the end: ``complete``; ``parked`` if the encoder failed on some items;
-            ``paused`` if it was stopped; ``behind`` if items are written faster than moved.
+            ``paused`` if it was stopped; ``behind`` if items are written faster than moved;
+            ``running`` if it was stopped and others go on.
 
         Raises:
-            JobLocked: another job is at work on the gallery.
+            JobLocked: the job is at work in another process that owns the store's folder, or
+                is being finished or rolled back.
             GalleryStateError: the gallery is finished or rolled back, or the job under way was
                 begun with another order or seed.
             SpaceMismatch: the encoder's width is not the new space's. EncoderMisconfigured: it
                 is another model than the job began with, or can't work as it is set up.
             EncoderError: the encoder fails on everything. EncoderUnavailable: or can't be
-                reached. The job is then paused; run it again.
+                reached. StoreUnavailable: the store was away for too long. StoreError: it
+                failed, say for want of room. The job is then paused; run it again.
         """
         if self._encoder is None:
             raise InvalidInput("give the backfill an encoder: Backfill(gallery, encoder=...)")
-        dim = self.gallery.upgrade.target.dim
-        encoding = Encoding(self._encoder, dim, self._retry, self._stop.wait)
-        worker = Worker(self.gallery, encoding, self._journal, self._pace, self._observe)
-        reporter = _Reporter(self, progress)
-        with holding_job(self.gallery.store):
-            self._stop.clear()
+        if workers < 1:
+            raise InvalidInput(f"workers is {workers}, wanted at least 1")
+        self._stop.clear()
+        at_work = working(self.gallery.store, self._journal, self._lease_seconds)
+        with suppress(_Stopped), at_work as member:
             check_move("backfill", self._at_rest(), self.gallery.uri)
-            self.gallery.prepare()
+            self.gallery.prepare(progress=self._stop_preparing)
             require_model(self.gallery, self._encoder)
-            before = self._at_rest()
-            self._begin()
-            self._log("backfill", JobState.RUNNING, before=before)
-            with self._recording_failure():
-                ended = self._work(worker, max_items, reporter)
-                self._journal.set_state(ended)
-            status = self.status()
-            self._log(_ENDS[ended], ended, items=status.items, coverage=round(status.coverage, 6))
+            job = self._begin(member)
+            with self._recording_failure(member):
+                crew = self._crew(member, job, self._encoder, workers, max_items, progress)
+                member.leave(crew.work())
+            self._log_end()
+        status = self.status()
         if progress is not None:
             progress(status)
         return status
 
-    def resume(self, progress: Callable[[JobStatus], None] | None = None) -> JobStatus:
+    def resume(
+        self, progress: Callable[[JobStatus], None] | None = None, workers: int = 1
+    ) -> JobStatus:
         """Go on with a job that was begun.
 
         Raises:
@@ -140,15 +166,31 @@ class Backfill:
         """
         if self._journal.job() is None:
             raise GalleryStateError("there is no job to resume; start one with run()")
-        return self.run(progress=progress)
+        return self.run(progress=progress, workers=workers)
 
     def stop(self) -> None:
-        """Let a running :meth:`run` of this object return after its batch, as ``paused``."""
+        """Let a running :meth:`run` of this object return after its batch, as ``paused``.
+
+        In seconds: a batch that is still in the encoder then is given up, and encoded again by
+        the next run.
+        """
         self._stop.set()
 
     def pause(self) -> None:
-        """Let the gallery's running job stop after its batch, whoever runs it."""
+        """Let all workers of the gallery's running job stop after their batch, whoever runs it."""
         self._journal.pause()
+
+    def prioritise(self, ids: Iterable[Any], priority: int = 1) -> int:
+        """Move waiting items to the front, while the job runs; returns how many.
+
+        Args:
+            ids: those that don't wait, because they are moved, being moved, or parked, are
+                left out.
+            priority: above 0; the highest goes first.
+        """
+        if priority < 1:
+            raise InvalidInput(f"priority is {priority}, wanted at least 1")
+        return self._journal.prioritise(plain_ids(ids), priority)
 
     def status(self) -> JobStatus:
         """Look at the job; read from durable state, so anyone may at any time."""
@@ -159,22 +201,27 @@ class Backfill:
             coverage=self.gallery.coverage,
             items=self.gallery.count,
             done=counts.done,
-            pending=counts.pending,
+            pending=counts.pending + counts.leased,
             parked=counts.parked,
             rate=rate,
-            seconds_left=counts.pending / rate if rate else None,
+            seconds_left=(counts.pending + counts.leased) / rate if rate else None,
             last_error=job.last_error if job else None,
             order=job.order if job else "",
             seed=job.seed if job else 0,
+            workers=len(self._journal.workers()),
         )
 
     def parked_items(self) -> list[ParkedItem]:
         """The items that the encoder failed on, and why."""
-        return self._journal.parked()
+        return [item for page in self._parked_pages() for item in page]
 
     def retry_parked(self) -> int:
-        """Put parked items back into the queue; returns how many. Run the job afterwards."""
-        with holding_job(self.gallery.store):
+        """Put parked items back into the queue; returns how many. Run the job afterwards.
+
+        Raises:
+            GalleryStateError: not allowed now. JobLocked: the job is at work; pause it first.
+        """
+        with self._alone():
             before = self._at_rest()
             check_move("retry-parked", before, self.gallery.uri)
             if items := self._journal.unpark():
@@ -193,7 +240,7 @@ class Backfill:
             GalleryStateError: there are such items, or the gallery is finished.
             JobLocked: the job is at work; pause it first.
         """
-        with holding_job(self.gallery.store):
+        with self._alone():
             # Killed in between, a cleared queue is made anew; an old one would speak for the
             # next start of the same upgrade.
             roll_back(
@@ -211,65 +258,77 @@ class Backfill:
             GalleryStateError: items are left on the old side.
             JobLocked: the job is at work.
         """
-        with holding_job(self.gallery.store):
+        with self._alone():
             finish(self.gallery, present=self._at_rest(), actor=self._actor)
             self._journal.clear()
 
-    def _begin(self) -> None:
-        """Go on with the job in the journal, or write a new one with its whole queue."""
+    def _alone(self) -> AbstractContextManager[None]:
+        return working_alone(self.gallery.store, self._journal, self._lease_seconds)
+
+    def _begin(self, member: Member) -> JobRow:
+        """Go on with the job in the journal, or begin a new one."""
+        before = self._at_rest()
         phase = self.gallery.state.phase
         if phase is not Phase.SERVING:
             raise GalleryStateError(f"the gallery is {phase.value}; there is nothing to backfill")
         job = self._journal.job()
         if job is None or job.upgrade_id != self.gallery.upgrade.id:
-            order, seed = self._order or "random", self._seed or 0
-            ids = [item.id for item in self._lacking()]
-            new = JobRow(self.gallery.upgrade.id, order, seed, JobState.RUNNING, None)
-            self._journal.begin(new, order_ids(order, self.gallery, ids, seed))
-            return
+            new = JobRow(self.gallery.upgrade.id, self._order or "random", self._seed or 0)
+            open_order(new.order, self.gallery, new.seed)
+            job = self._journal.begin(new)
         if self._order not in (None, job.order) or self._seed not in (None, job.seed):
             raise GalleryStateError(
                 f"the job under way moves items in order {job.order!r} with seed {job.seed}; "
                 "leave order and seed out to go on with it, or roll back first"
             )
         self._journal.set_state(JobState.RUNNING)
+        if self._journal.workers() == [member.name]:
+            self._log("backfill", JobState.RUNNING, before=before)
+        return job
 
-    def _work(self, worker: Worker, max_items: int | None, reporter: _Reporter) -> JobState:
-        moved, catch_ups = 0, 0
-        while True:
-            if self._must_stop():
-                return JobState.PAUSED
-            if max_items is not None and moved >= max_items and self._journal.take(1):
-                return JobState.PAUSED
-            taken = worker.move(None if max_items is None else max_items - moved)
-            moved += taken
-            if taken:
-                reporter.report()
-            elif catch_ups == _CATCH_UPS or not self._catch_up():
-                return self._end()
-            else:
-                catch_ups += 1
+    def _crew(
+        self,
+        member: Member,
+        job: JobRow,
+        encoder: Encoder,
+        workers: int,
+        max_items: int | None,
+        progress: Callable[[JobStatus], None] | None,
+    ) -> Crew:
+        signals = Signals(self._stop, member)
+        brake, streak = Brake(self._throttle, signals.wait), Streak()
+        encoding = Encoding(encoder, self.gallery.upgrade.target.dim, self._retry, signals.wait)
 
-    def _must_stop(self) -> bool:
-        job = self._journal.job()
-        return self._stop.is_set() or job is None or job.state is not JobState.RUNNING
+        def sweep_once() -> int | None:
+            scoring = open_order(job.order, self.gallery, job.seed)
+            return sweep(self.gallery, self._journal, job.order, scoring, signals.stopped)
 
-    def _catch_up(self) -> int:
-        """Queue what was written without a new vector since the queue was made."""
-        return self._journal.enqueue(self._lacking())
-
-    def _lacking(self) -> Iterator[Item]:
-        after: Id | None = None
-        while True:
-            batch = self.gallery.store.scan(
-                after=after, n=_SCAN_ROWS, lacks=self.gallery.upgrade.stored.name
-            )
-            if not batch:
-                return
-            yield from batch
-            after = batch[-1].id
+        return Crew(
+            member=member,
+            workers=[
+                Worker(
+                    self.gallery,
+                    encoding,
+                    member,
+                    self._pace,
+                    brake,
+                    streak,
+                    signals.stopped,
+                    self._observe,
+                )
+                for _ in range(workers)
+            ],
+            signals=signals,
+            brake=brake,
+            budget=Budget(max_items),
+            outage=self._outage,
+            sweep=sweep_once,
+            conclude=self._end,
+            report=_Reporter(self, progress).report,
+        )
 
     def _end(self) -> JobState:
+        """The state to end in, now that nothing is pending."""
         self._tidy_parked()
         counts = self._journal.counts()
         left = self.gallery.store.count(lacks=self.gallery.upgrade.stored.name)
@@ -279,27 +338,41 @@ class Backfill:
 
     def _tidy_parked(self) -> None:
         """Strike out parked items that were deleted, or written with a new vector, since."""
-        ids = [item.id for item in self._journal.parked()]
         space = self.gallery.upgrade.stored.name
-        found = dict(zip(ids, self.gallery.store.get(ids, vectors=[space]), strict=True))
-        self._journal.settle(
-            Settled(
-                done=[id for id, item in found.items() if item and space in item.vectors],
-                gone=[id for id, item in found.items() if item is None],
-            )
-        )
+        for page in self._parked_pages():
+            ids = [item.id for item in page]
+            found = zip(ids, self.gallery.store.get(ids, vectors=[space]), strict=True)
+            self._journal.strike([id for id, item in found if not item or space in item.vectors])
+
+    def _parked_pages(self) -> Iterator[list[ParkedItem]]:
+        after: Id | None = None
+        while page := self._journal.parked(_PAGE, after):
+            yield page
+            after = page[-1].id
+
+    def _stop_preparing(self, done: int, items: int) -> None:  # noqa: ARG002
+        if self._stop.is_set():
+            raise _Stopped
 
     @contextmanager
-    def _recording_failure(self) -> Iterator[None]:
+    def _recording_failure(self, member: Member) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
             reason = str(error) or type(error).__name__
-            self._journal.set_state(JobState.PAUSED, reason)
-            # A store that is gone must not hide why the job failed.
+            # A store that is gone must not hide why the job failed; the lease runs out by itself.
             with suppress(CrossfadeError):
-                self._log("pause", JobState.PAUSED, error=reason)
+                member.leave(JobState.PAUSED, reason)
+                self._log_end(error=reason)
             raise
+
+    def _log_end(self, **details: Any) -> None:
+        """Record how the job stands, unless others go on with it."""
+        job = self._journal.job()
+        if job is None or job.state not in _ENDS or self._journal.workers():
+            return
+        items, coverage = self.gallery.count, round(self.gallery.coverage, 6)
+        self._log(_ENDS[job.state], job.state, items=items, coverage=coverage, **details)
 
     def _log(
         self, move: str, after: JobState, *, before: JobState | None = None, **details: Any
@@ -317,7 +390,7 @@ class Backfill:
             return phase.state
         if job is None or job.upgrade_id != self.gallery.upgrade.id:
             return JobState.NEW
-        if job.state is JobState.RUNNING and not is_held_here(self.gallery.store):
+        if job.state is JobState.RUNNING and not is_at_work(self.gallery.store, self._journal):
             return JobState.INTERRUPTED
         return job.state
 
@@ -329,15 +402,28 @@ class _Reporter:
         self._job = job
         self._progress = progress
         self._next = 0.0
+        self._lock = threading.Lock()
 
     def report(self) -> None:
+        if self._progress is None or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._report(self._progress)
+        finally:
+            self._lock.release()
+
+    def _report(self, progress: Callable[[JobStatus], None]) -> None:
         started = time.monotonic()
-        if self._progress is None or started < self._next:
+        if started < self._next:
             return
         status = self._job.status()
         now = time.monotonic()
         self._next = now + _STATUS_SHARE * (now - started)
-        self._progress(status)
+        progress(status)
+
+
+class _Stopped(Exception):
+    """The run was told to stop while it prepared."""
 
 
 def _ignore(step: str) -> None:

@@ -26,6 +26,7 @@ class JobStatus:
         seconds_left: at that rate, or None.
         last_error: what stopped it last, or None.
         order, seed: in which order it moves items; empty and 0 before it starts.
+        workers: runs at work on it, in this process and in others.
     """
 
     state: JobState
@@ -39,6 +40,7 @@ class JobStatus:
     last_error: str | None
     order: str
     seed: int
+    workers: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,24 @@
 """Moving items from the old side to the new one. The order of effects, written once:
 
-    1. take     a chunk of ids from the journal; they stay pending
+    1. lease    a chunk of ids from the journal, to this worker alone
        for each batch of the chunk, until a flush is due:
     2. read     the items: version, payload, and whether they hold the new vector already
     3. encode   those that don't
     4. write    the vectors, each only if its item still has the version read
        then, once for all batches:
     5. flush    the store: the vectors survive a crash of the machine, too
-    6. journal  done, stale, gone and parked items, in one transaction
+    6. journal  done, stale, gone and parked items, and those given back, in one transaction
 
-Killed anywhere before 6, the chunk is taken again, and what was written is not encoded again,
-because step 2 looks. Writes are conditional, so a user's write or delete that comes after 2
-beats the vector computed from what was read.
+Killed anywhere before 6, the lease runs out and the chunk is leased again, and what was written
+is not encoded again, because step 2 looks. Writes are conditional, so a user's write or delete
+that comes after 2 beats the vector computed from what was read. A worker that lost its lease
+on the way, because it hung or a clock jumped, writes the same vector that its successor would,
+and the journal no longer listens to it.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,17 +26,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossfade.backfill.encoding import Encoded, Encoding
-from crossfade.backfill.old_journal import Journal, Parking, Settled
+from crossfade.backfill.journal import Leased, Parking, Settled
+from crossfade.backfill.membership import Member
+from crossfade.backfill.throttle import Brake
 from crossfade.errors import EncoderError
 from crossfade.gallery import Gallery
 from crossfade.stores import Id, Item, Outcome, VectorWrite
 
-__all__ = ["STEPS", "Pace", "Worker"]
+__all__ = ["STEPS", "Pace", "Streak", "Worker"]
 
-STEPS = ("taken", "read", "encoded", "written", "flushed", "journaled")
+STEPS = ("leased", "read", "encoded", "written", "flushed", "journaled")
 """Names of the steps, in order; an observer is called after each."""
 
 _MOST_BATCHES = 64
+_FASTER = 4
+"""A chunk is at most so many times the one before."""
 _HOPELESS = 8
 """So many failed items before the first success mean that the encoder is at fault."""
 _HOPELESS_LATER = 256
@@ -53,70 +60,154 @@ class Pace:
     batch_size: int
     flush_seconds: float
 
-    @property
-    def chunk(self) -> int:
-        """The most items between two flushes."""
-        return self.batch_size * _MOST_BATCHES
+    def next_chunk(self, items: int, seconds: float) -> int:
+        """How many items to lease, after so many took so long.
+
+        About as many as are done until a flush is due, so that others find enough to lease,
+        and what is moved to the front does not wait behind a long lease.
+        """
+        fitting = items * self.flush_seconds / max(seconds, 1e-6)
+        batches = round(min(fitting, _FASTER * items) / self.batch_size)
+        return self.batch_size * min(max(batches, 1), _MOST_BATCHES)
+
+
+class Streak:
+    """How many items have failed in a row, for all workers of a run.
+
+    An encoder that has worked may meet a run of bad items; one that dies, an endless run.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._succeeded = False
+
+    def check(self, encoded: Encoded, failed_before: set[Id]) -> None:
+        """Stop a job whose encoder can't do anything before it parks the whole gallery.
+
+        Items that it has failed on before say nothing new, and are parked again at no loss.
+
+        Raises:
+            EncoderError: too many have failed.
+        """
+        fresh = [id for id in encoded.failures if id not in failed_before]
+        with self._lock:
+            if encoded.vectors:
+                self._failures, self._succeeded = 0, True
+                return
+            self._failures += len(fresh)
+            if not fresh or self._failures < (_HOPELESS_LATER if self._succeeded else _HOPELESS):
+                return
+            which = "last" if self._succeeded else "first"
+            raise EncoderError(
+                f"the encoder failed on all of the {which} {self._failures} items: "
+                f"{encoded.failures[fresh[0]]}. The items stay in the queue; mend the encoder "
+                "and run again"
+            )
 
 
 class Worker:
-    """Moves items.
+    """Moves items; used by one thread.
 
     Args:
+        stopped: whether to let go of the chunk after the batch at hand.
         observe: called with the name of each step when it is over.
+
+    Attributes:
+        chunk: how many items it leases next.
     """
 
     def __init__(
         self,
         gallery: Gallery,
         encoding: Encoding,
-        journal: Journal,
+        member: Member,
         pace: Pace,
+        brake: Brake,
+        streak: Streak,
+        stopped: Callable[[], bool],
         observe: Callable[[str], None],
     ) -> None:
         self._gallery = gallery
         self._encoding = encoding
-        self._journal = journal
+        self._member = member
         self._pace = pace
+        self._brake = brake
+        self._streak = streak
+        self._stopped = stopped
         self._observe = observe
-        self._failures_in_a_row = 0
-        self._succeeded = False
+        self.chunk = pace.batch_size
+        self._held: list[Id] = []
+        self._forsaken = threading.Event()
 
-    def move(self, most: int | None = None) -> int:
-        """Move a chunk of items; returns how many, 0 if none is pending.
+    def forsake(self) -> None:
+        """Let it write nothing any more; it is still in its encoder, and waited for no longer."""
+        self._forsaken.set()
+
+    def move(self, most: int) -> int:
+        """Move up to so many items, a chunk at most; returns how many, 0 if none is pending.
 
         Raises:
             EncoderError: the encoder fails on everything, or can't be reached.
+            StoreUnavailable: store or journal can't be reached; may be called again.
         """
+        self._give_back()
         started = time.monotonic()
-        ids = self._journal.take(self._pace.chunk if most is None else min(most, self._pace.chunk))
-        self._observe("taken")
-        if not ids:
+        leased = self._lease(min(most, self.chunk))
+        if not leased:
             return 0
-        settled = Settled()
+        self._observe("leased")
+        failed_before = {one.id for one in leased if one.failed_before}
+        settled, left = Settled(), list(self._held)
         try:
-            for batch in self._batches(ids):
-                settled += self._move_batch(batch)
+            for batch in self._batches(leased):
+                if self._stopped() or self._brake.pace(len(batch)):
+                    break
+                settled += self._move_batch(batch, failed_before)
+                del left[: len(batch)]
                 if time.monotonic() - started >= self._pace.flush_seconds:
                     break
         finally:
-            self._gallery.store.flush()
-            self._observe("flushed")
-            self._journal.settle(settled, time.monotonic() - started)
-            self._observe("journaled")
+            self._settle(settled + Settled(back=left), time.monotonic() - started)
+        self.chunk = self._pace.next_chunk(
+            max(len(settled), self._pace.batch_size), time.monotonic() - started
+        )
         return len(settled)
 
-    def _batches(self, ids: Sequence[Id]) -> Iterator[Sequence[Id]]:
-        for start in range(0, len(ids), self._pace.batch_size):
-            yield ids[start : start + self._pace.batch_size]
+    def _lease(self, n: int) -> list[Leased]:
+        leased = self._member.journal.lease(n, self._member.name, self._member.seconds)
+        self._held = [one.id for one in leased]
+        return leased
 
-    def _move_batch(self, ids: Sequence[Id]) -> Settled:
+    def _settle(self, settled: Settled, seconds: float) -> None:
+        if self._forsaken.is_set():
+            return
+        if settled:
+            self._gallery.store.flush()
+        self._observe("flushed")
+        self._member.journal.settle(self._member.name, settled, seconds if settled else 0.0)
+        self._held = []
+        self._observe("journaled")
+
+    def _give_back(self) -> None:
+        """What could not be settled last time, because store or journal was gone."""
+        if self._held:
+            self._member.journal.settle(self._member.name, Settled(back=self._held))
+            self._held = []
+
+    def _batches(self, leased: Sequence[Leased]) -> Iterator[Sequence[Id]]:
+        for start in range(0, len(leased), self._pace.batch_size):
+            yield [one.id for one in leased[start : start + self._pace.batch_size]]
+
+    def _move_batch(self, ids: Sequence[Id], failed_before: set[Id]) -> Settled:
         found = self._gallery.store.get(ids, vectors=[self._space])
         self._observe("read")
         items = [item for item in found if item is not None]
         waiting = [item for item in items if self._space not in item.vectors]
         encoded = self._encoding.encode(waiting)
-        self._refuse_hopeless(encoded)
+        if self._forsaken.is_set():
+            return Settled()
+        self._streak.check(encoded, failed_before)
         self._observe("encoded")
         outcomes = self._write(waiting, encoded)
         self._observe("written")
@@ -133,21 +224,6 @@ class Worker:
         ]
         outcomes = self._gallery.store.set_vectors(self._space, writes)
         return {item.id: outcome for item, outcome in zip(ready, outcomes, strict=True)}
-
-    def _refuse_hopeless(self, encoded: Encoded) -> None:
-        """Stop a job whose encoder can't do anything before it parks the whole gallery."""
-        if encoded.vectors:
-            self._failures_in_a_row, self._succeeded = 0, True
-            return
-        self._failures_in_a_row += len(encoded.failures)
-        # An encoder that has worked may meet a run of bad items; one that dies, an endless run.
-        if self._failures_in_a_row >= (_HOPELESS_LATER if self._succeeded else _HOPELESS):
-            which = "last" if self._succeeded else "first"
-            reason = next(iter(encoded.failures.values()))
-            raise EncoderError(
-                f"the encoder failed on all of the {which} {self._failures_in_a_row} items: "
-                f"{reason}. The items stay in the queue; mend the encoder and run again"
-            )
 
     @property
     def _space(self) -> str:

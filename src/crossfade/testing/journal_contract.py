@@ -182,6 +182,15 @@ class JournalContract(ABC):
         assert journal.enqueue([Entry(3, 2, -9.0)]) == 1
         assert _lease(journal) == ["3", -1, "ü", 2**63 - 1, 3]
 
+    def test_stale_items_that_a_sweep_does_not_queue_are_forgotten(self, journal: Journal) -> None:
+        _lease(journal, 2)
+        journal.settle("w", Settled(stale=[3, "3"]))
+        assert journal.begin_sweep("w")
+        assert journal.enqueue(_entries([3])) == 1
+        assert journal.counts().pending == 5
+        journal.end_sweep("w")
+        assert journal.counts().pending == 4
+
     def test_items_given_back_wait_where_they_did(self, journal: Journal) -> None:
         _lease(journal, 3)
         journal.settle("w", Settled(done=[3], back=["3", -1]), 0.5)
@@ -283,7 +292,7 @@ class JournalContract(ABC):
 
     def test_a_worker_that_leaves_gives_everything_back(self, journal: Journal) -> None:
         _lease(journal, 2, "a")
-        assert journal.begin_sweep("a") and not journal.begin_sweep("a")
+        assert journal.begin_sweep("a")
         journal.leave("a")
         journal.leave("a")
         assert journal.workers() == [] and _state(journal) == (JobState.RUNNING, None)
@@ -333,6 +342,7 @@ class JournalContract(ABC):
         journal.join("a", _LONG)
         journal.join("b", _LONG)
         assert journal.begin_sweep("a") and not journal.begin_sweep("b")
+        assert journal.begin_sweep("a"), "its own was cut off"
         journal.end_sweep("b")
         job = journal.job()
         assert job is not None and not job.filled

@@ -218,7 +218,10 @@ class Journal(ABC):
 
     @abstractmethod
     def begin_sweep(self, worker: str) -> bool:
-        """Become the one who looks for items to queue; False if a living worker is at it."""
+        """Become the one who looks for items to queue; False if another living worker is.
+
+        Beginning again a sweep of one's own is allowed: the first was cut off.
+        """
 
     @abstractmethod
     def enqueue(self, entries: Sequence[Entry]) -> int:
@@ -231,7 +234,11 @@ class Journal(ABC):
 
     @abstractmethod
     def end_sweep(self, worker: str) -> None:
-        """Say that all is queued: the job is filled. Ignored if the sweep is not the worker's."""
+        """Say that all is queued: the job is filled. Ignored if the sweep is not the worker's.
+
+        Stale items are forgotten: what still lacks its vector has been queued, or will be by
+        the next sweep.
+        """
 
     @abstractmethod
     def lease(self, n: int, worker: str, seconds: float) -> list[Leased]:

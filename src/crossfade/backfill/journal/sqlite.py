@@ -180,10 +180,10 @@ class SqliteJournal(Journal):
     def begin_sweep(self, worker: str) -> bool:
         with self._database.transaction() as database:
             self._bury_the_dead(database)
+            number = _number(database, worker)
             swept = database.execute(
-                "UPDATE job SET sweeper = (SELECT number FROM workers WHERE name = ?) "
-                "WHERE sweeper IS NULL AND EXISTS (SELECT 1 FROM workers WHERE name = ?)",
-                (worker, worker),
+                "UPDATE job SET sweeper = ?1 WHERE ?1 NOT NULL AND COALESCE(sweeper, ?1) = ?1",
+                (number,),
             )
             return swept.rowcount > 0
 
@@ -199,11 +199,12 @@ class SqliteJournal(Journal):
 
     def end_sweep(self, worker: str) -> None:
         with self._database.transaction() as database:
-            database.execute(
-                "UPDATE job SET filled = 1, sweeper = NULL "
-                "WHERE sweeper = (SELECT number FROM workers WHERE name = ?)",
-                (worker,),
+            ended = database.execute(
+                "UPDATE job SET filled = 1, sweeper = NULL WHERE sweeper = ?",
+                (_number(database, worker),),
             )
+            if ended.rowcount > 0:
+                database.execute(f"DELETE FROM queue WHERE state = {_STALE}")
 
     def lease(self, n: int, worker: str, seconds: float) -> list[Leased]:
         with self._database.transaction() as database:
@@ -224,17 +225,16 @@ class SqliteJournal(Journal):
 
     def settle(self, worker: str, settled: Settled, seconds: float = 0.0) -> None:
         with self._database.transaction() as database:
-            found = database.execute("SELECT number FROM workers WHERE name = ?", (worker,))
-            if (row := found.fetchone()) is None:
+            if (number := _number(database, worker)) is None:
                 return
-            done = _strike_leased(database, row[0], settled.done)
-            _strike_leased(database, row[0], settled.gone)
-            _release(database, row[0], _STALE, settled.stale)
-            _release(database, row[0], _PENDING, settled.back)
+            done = _strike_leased(database, number, settled.done)
+            _strike_leased(database, number, settled.gone)
+            _release(database, number, _STALE, settled.stale)
+            _release(database, number, _PENDING, settled.back)
             database.executemany(
                 f"UPDATE queue SET state = {_PARKED}, worker = NULL, version = ?, reason = ? "
                 f"WHERE item = ? AND state = {_LEASED} AND worker = ?",
-                [(one.version, one.reason, one.id, row[0]) for one in settled.parked],
+                [(one.version, one.reason, one.id, number) for one in settled.parked],
             )
             database.execute("UPDATE job SET done = done + ?", (done,))
             if seconds:
@@ -335,6 +335,11 @@ def _may_pause(database: sqlite3.Connection) -> bool:
             (JobState.RUNNING.value, JobState.PAUSED.value),
         ).fetchone()
     )
+
+
+def _number(database: sqlite3.Connection, worker: str) -> int | None:
+    rows = database.execute("SELECT number FROM workers WHERE name = ?", (worker,)).fetchall()
+    return int(rows[0][0]) if rows else None
 
 
 def _bury(database: sqlite3.Connection, number: int) -> None:

@@ -1,0 +1,52 @@
+"""Filling the queue: a scan for items that lack their new vector, a batch at a time.
+
+The first sweep makes the queue; later ones find what was written since, through whatever door.
+All of it may be repeated: what waits already is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from crossfade.backfill.journal import Entry, Journal
+from crossfade.backfill.order import Scoring
+from crossfade.gallery import Gallery
+from crossfade.stores import Id
+
+__all__ = ["sweep"]
+
+_ROWS = 2048
+
+
+def sweep(
+    gallery: Gallery,
+    journal: Journal,
+    order: str,
+    scoring: Scoring,
+    stopped: Callable[[], bool],
+) -> int | None:
+    """Queue all items that lack their new vector.
+
+    Returns:
+        How many were queued; None if it was stopped on the way.
+
+    Raises:
+        InvalidInput: the order returned something else than keys.
+    """
+    queued = 0
+    after: Id | None = None
+    while not stopped():
+        batch = gallery.store.scan(
+            after=after,
+            n=_ROWS,
+            lacks=gallery.upgrade.stored.name,
+            vectors=scoring.vectors,
+        )
+        if not batch:
+            return queued
+        keys = scoring.score(batch, order)
+        queued += journal.enqueue(
+            [Entry(item.id, item.version, key) for item, key in zip(batch, keys, strict=True)]
+        )
+        after = batch[-1].id
+    return None
