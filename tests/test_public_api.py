@@ -13,7 +13,21 @@ import numpy as np
 import crossfade
 
 # Optional, or needed by the command line alone.
-HEAVY = ("torch", "matplotlib", "typer", "pyarrow", "jinja2", "PIL", "qdrant_edge", "faiss")
+HEAVY = (
+    "torch",
+    "matplotlib",
+    "typer",
+    "pyarrow",
+    "jinja2",
+    "PIL",
+    "qdrant_edge",
+    "faiss",
+    "onnxruntime",
+    "tokenizers",
+    "httpx",
+    "sentence_transformers",
+    "psycopg",
+)
 
 
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -164,3 +178,37 @@ def test_parquet_without_pyarrow_names_what_to_install(tmp_path: Path) -> None:
     )
     assert done.stderr == ""
     assert done.stdout.count('pip install "crossfade[parquet]"') == 2
+
+
+def test_encoders_and_sources_without_their_packages_name_what_to_install(tmp_path: Path) -> None:
+    absent = ("onnxruntime", "PIL", "httpx", "sentence_transformers", "psycopg", "pyarrow")
+    done = run(
+        f"""
+        import sys
+        sys.modules.update(dict.fromkeys({absent!r}))
+        from crossfade.embeddings.encoders import load_encoder
+        from crossfade.embeddings.sources import load_source
+        from crossfade.errors import MissingExtra
+
+        file = sys.argv[1]
+        open(file, "wb").close()
+        for load, spec in [
+            (load_encoder, f"onnx-image:{{file}}?size=8&mean=0&std=1"),
+            (load_encoder, f"onnx-text:{{file}}"),
+            (load_encoder, "openai:model@http://host/v1"),
+            (load_encoder, "sentence-transformers:model"),
+            (load_encoder, f"precomputed:{{file}}"),
+            (load_source, f"parquet:{{file}}"),
+            (load_source, "sql:postgresql://host/db?query=SELECT id, x FROM t WHERE id IN (:ids)"),
+        ]:
+            try:
+                load(spec)
+            except MissingExtra as error:
+                print(error)
+        """,
+        str(tmp_path / "file.parquet"),
+    )
+    assert done.stderr == ""
+    lines = [line.partition("crossfade[")[2] for line in done.stdout.splitlines()]
+    extras = ["onnx", "onnx", "http", "sentence-transformers", "parquet", "parquet", "sql"]
+    assert lines == [f'{extra}]"' for extra in extras]

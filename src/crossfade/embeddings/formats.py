@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.durable import replace_file, replace_folder
+from crossfade.embeddings.arrow import matrix_column, pyarrow_parquet, vector_column
 from crossfade.embeddings.pairs import Pairs
 from crossfade.embeddings.vectors import Ids, as_ids
-from crossfade.errors import DataFileError, InvalidInput, MissingExtra
+from crossfade.errors import DataFileError, InvalidInput
 
-__all__ = ["read_pairs", "write_pairs"]
+__all__ = ["UNREADABLE", "read_npy", "read_pairs", "write_pairs"]
 
 _REQUIRED = ("ids", "old", "new")
 _SAME_IDS = ("ids_old", "ids_new", "old_ids", "new_ids")
 """Ids of each side that some exports hold as well; they have to say the same as ``ids``."""
 _KNOWN = (*_REQUIRED, "labels", *_SAME_IDS)
 _MARKER = "ids.npy"
-# What NumPy and zipfile raise on files that are cut off, damaged, or not theirs.
-_UNREADABLE = (
+UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -37,6 +37,7 @@ _UNREADABLE = (
     NotImplementedError,
     RuntimeError,
 )
+"""What NumPy and zipfile raise on files that are cut off, damaged, or not theirs."""
 
 
 def read_pairs(path: Path) -> Pairs:
@@ -111,7 +112,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
             return {name: file[name] for name in _KNOWN if name in file.files}
     except DataFileError:
         raise
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataFileError(
             f"{path} can't be read ({error}); is it truncated, or are its arrays pickled objects?"
         ) from error
@@ -122,14 +123,19 @@ def _read_folder(path: Path) -> dict[str, Any]:
     for name in _KNOWN:
         file = path / f"{name}.npy"
         if file.exists():
-            columns[name] = _read_npy(file, mapped=name in ("old", "new"))
+            columns[name] = read_npy(file, mapped=name in ("old", "new"))
     return columns
 
 
-def _read_npy(file: Path, *, mapped: bool) -> NDArray[Any]:
+def read_npy(file: Path, *, mapped: bool) -> NDArray[Any]:
+    """Read a ``.npy`` file, or map it.
+
+    Raises:
+        DataFileError: it is truncated, or none.
+    """
     try:
         array: NDArray[Any] = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataFileError(
             f"{file} can't be read ({error}); is it truncated, or does it hold pickled objects?"
         ) from error
@@ -137,7 +143,7 @@ def _read_npy(file: Path, *, mapped: bool) -> NDArray[Any]:
 
 
 def _read_parquet(path: Path) -> dict[str, Any]:
-    arrow, parquet = _pyarrow()
+    arrow, parquet = pyarrow_parquet()
     try:
         with parquet.ParquetFile(path) as file:
             names = [name for name in _KNOWN if name in file.schema_arrow.names]
@@ -151,39 +157,12 @@ def _read_parquet(path: Path) -> dict[str, Any]:
 
 def _array(table: Any, name: str, path: Path) -> NDArray[Any]:
     column, where = table.column(name).combine_chunks(), f"{path}: column {name}"
-    if column.null_count:
-        raise DataFileError(f"{where} holds {column.null_count} nulls; drop these rows")
-    return _matrix(column, where) if name in ("old", "new") else _vector(column, where)
-
-
-def _vector(column: Any, where: str) -> NDArray[Any]:
-    arrow, _ = _pyarrow()
-    if arrow.types.is_nested(column.type):
-        raise DataFileError(f"{where} holds {column.type}, wanted one value a row")
-    if arrow.types.is_primitive(column.type):
-        return np.asarray(column.to_numpy(zero_copy_only=False))
-    return np.asarray(column.to_pylist())
-
-
-def _matrix(column: Any, where: str) -> NDArray[Any]:
-    arrow, _ = _pyarrow()
-    types = arrow.types
-    kinds = (types.is_list, types.is_large_list, types.is_fixed_size_list)
-    if not any(is_kind(column.type) for is_kind in kinds):
-        raise DataFileError(f"{where} holds {column.type}, wanted lists of numbers")
-    if len(column) == 0:
-        return np.empty((0, getattr(column.type, "list_size", 1)), dtype=np.float32)
-    lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
-    if len(lengths) > 1:
-        raise DataFileError(
-            f"{where} holds vectors of {lengths.min()} to {lengths.max()} numbers; wanted one width"
-        )
-    flat = np.asarray(column.flatten().to_numpy(zero_copy_only=False))
-    return flat.reshape(len(column), int(lengths[0]))
+    as_array = matrix_column if name in ("old", "new") else vector_column
+    return as_array(column, where)
 
 
 def _write_parquet(pairs: Pairs, path: Path) -> None:
-    arrow, parquet = _pyarrow()
+    arrow, parquet = pyarrow_parquet()
     columns: dict[str, Any] = {"ids": arrow.array(pairs.ids)}
     for name, rows in (("old", pairs.old_rows()), ("new", pairs.new_rows())):
         columns[name] = arrow.FixedSizeListArray.from_arrays(rows.ravel(), rows.shape[1])
@@ -191,12 +170,3 @@ def _write_parquet(pairs: Pairs, path: Path) -> None:
         columns["labels"] = arrow.array(pairs.labels)
     with replace_file(path) as temporary:
         parquet.write_table(arrow.table(columns), temporary)
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtra("reading and writing Parquet", "parquet") from error
-    return pyarrow, pyarrow.parquet

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crossfade.embeddings.encoders.base import ContentEncoder
+from crossfade.embeddings.encoders.onnx_image import onnx_image_encoder
+from crossfade.embeddings.encoders.onnx_text import onnx_text_encoder
+from crossfade.embeddings.encoders.openai import openai_encoder
+from crossfade.embeddings.encoders.precomputed import precomputed_encoder
 from crossfade.embeddings.encoders.python import python_encoder
+from crossfade.embeddings.encoders.sentence_transformer import sentence_transformer_encoder
 from crossfade.embeddings.spec import Spec, parse_spec
 from crossfade.errors import InvalidInput
 
 __all__ = ["ENCODERS", "load_encoder"]
 
-ENCODERS: dict[str, Callable[[Spec], ContentEncoder]] = {}
+ENCODERS: dict[str, Callable[[Spec], ContentEncoder]] = {
+    "onnx-image": onnx_image_encoder,
+    "onnx-text": onnx_text_encoder,
+    "sentence-transformers": sentence_transformer_encoder,
+    "openai": openai_encoder,
+    "precomputed": precomputed_encoder,
+}
 """What makes an encoder, by the kind of its spec; any other kind is a Python module."""
 
 
