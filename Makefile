@@ -38,12 +38,9 @@ types: $(STAMP)
 contract: $(STAMP)
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## Every number of the README and the docs, from real data (about an hour)
+bench: $(STAMP)  ## Every number of the README and the docs, from real data (hours; resumable)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
-	$(BIN)/python -m benchmarks.data.fashion
-	$(BIN)/python -m benchmarks.data.text
-	$(BIN)/python -m benchmarks.data.emoji
-	$(BIN)/python -m benchmarks.curves
+	CROSSFADE_CACHE=$(or $(CROSSFADE_CACHE),.cache/benchmarks) $(BIN)/crossfade bench all-local --seeds 3 --out benchmarks/results/all-local
 
 clean:  ## Remove what the commands made
 	rm -rf $(VENV) crossfade-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

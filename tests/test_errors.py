@@ -16,6 +16,7 @@ CLASSES = [getattr(errors, name) for name in errors.__all__]
 def test_the_names_are_pinned() -> None:
     assert errors.__all__ == [
         "ArtifactError",
+        "BenchIncomplete",
         "CrossfadeError",
         "DataFileError",
         "EncoderError",
@@ -25,6 +26,7 @@ def test_the_names_are_pinned() -> None:
         "InvalidInput",
         "JobLocked",
         "MissingExtra",
+        "MissingPackage",
         "OutputError",
         "SpaceMismatch",
         "StoreError",

@@ -10,6 +10,8 @@ working. Messages say what was got, what was wanted, and what to do.
     |-- ArtifactError (ValueError)        an upgrade folder: truncated, edited, too new
     |-- OutputError (OSError)             a result that can't be written; nothing is left behind
     |-- MissingExtra (ImportError)        an optional package; carries the exact pip line
+    |-- MissingPackage (ImportError)      the same for one that no extra brings
+    |-- BenchIncomplete (RuntimeError)    some runs of a benchmark failed; the others are kept
     |-- StoreError (RuntimeError)         a vector store refused for good
     |   `-- StoreUnavailable (ConnectionError)   ... or for now: may be tried again
     |-- GalleryStateError (RuntimeError)  not allowed in the gallery's present state
@@ -23,6 +25,7 @@ from __future__ import annotations
 
 __all__ = [
     "ArtifactError",
+    "BenchIncomplete",
     "CrossfadeError",
     "DataFileError",
     "EncoderError",
@@ -32,6 +35,7 @@ __all__ = [
     "InvalidInput",
     "JobLocked",
     "MissingExtra",
+    "MissingPackage",
     "OutputError",
     "SpaceMismatch",
     "StoreError",
@@ -77,6 +81,14 @@ class MissingExtra(CrossfadeError, ImportError):
 
     def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
         return type(self), (self.purpose, self.extra)
+
+
+class MissingPackage(CrossfadeError, ImportError):
+    """A package that brings data or models and that no extra brings; names the line to install."""
+
+
+class BenchIncomplete(CrossfadeError, RuntimeError):
+    """Some runs of a benchmark failed; the results of all others are kept."""
 
 
 class StoreError(CrossfadeError, RuntimeError):

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from crossfade.embeddings import Pairs, Qrels, Space
+from crossfade.embeddings import IgnoredItems, Pairs, Qrels, Space
 from crossfade.errors import InvalidInput, SpaceMismatch
 from crossfade.evaluation import METRICS, EvaluationResult, evaluate
 from crossfade.upgrade import Affine, Calibration, Side, Transform, TwoEncoder, Upgrade
@@ -364,3 +364,23 @@ def test_spaces_of_the_upgrade_are_part_of_the_result() -> None:
     result = evaluate(named, GALLERY, QUERIES, steps=2)
     assert result.to_json()["source"] == {"name": "clip-a", "dim": 4}
     assert result.target.name == "clip-b"
+
+
+def test_ignoring_an_item_is_as_if_the_query_had_another_gallery() -> None:
+    gallery, queries = clustered(40, seed=1), clustered(3, seed=2)
+    upgrade = merging(gallery)
+    gone = {str(id): {str(item) for item in gallery.ids[at : at + 9]} for at, id in
+            enumerate(queries.ids)}  # fmt: skip
+    whole = evaluate(upgrade, gallery, queries, ignored=IgnoredItems(gone), order="gallery")
+    assert whole.counts.ignored_items == 27
+    for row in range(3):
+        kept = [at for at in range(40) if str(gallery.ids[at]) not in gone[str(queries.ids[row])]]
+        alone = evaluate(upgrade, gallery.subset(kept), queries.subset([row]), order="gallery")
+        for name in METRICS:
+            assert whole.curve.old_old[name][row] == pytest.approx(alone.curve.old_old[name][0])
+            assert whole.curve.new_new[name][row] == pytest.approx(alone.curve.new_new[name][0])
+            # Coverage 0 and 1: between them, a smaller gallery is backfilled in other steps.
+            for step in (0, -1):
+                assert whole.curve.merged[name][step, row] == pytest.approx(
+                    alone.curve.merged[name][step, 0]
+                )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossfade.embeddings import Pairs, Qrels
+from crossfade.embeddings import IgnoredItems, Pairs, Qrels
 from crossfade.errors import InvalidInput
 from crossfade.evaluation.relevance import (
     GradedRelevance,
@@ -131,3 +131,21 @@ def test_a_matrix_of_grades_must_be_whole_numbers_from_zero() -> None:
     for matrix in ([[0.5]], [[-1]], [1]):
         with pytest.raises(InvalidInput, match="whole numbers from 0"):
             GradedRelevance.of(np.array(matrix))
+
+
+def test_ignored_items_are_neither_relevant_nor_counted() -> None:
+    gallery = pairs([1, 2, 3, 4], ["a", "a", "b", "a"])
+    ignored = IgnoredItems({"7": {"1", "3", "99"}, "70": {"2"}})
+    relevance = relevance_of(pairs([7, 8], ["a", "a"]), gallery, ignored=ignored)
+    assert relevance.counts().tolist() == [2, 3]
+    assert relevance.grades(np.array([1, 0])).tolist() == [[1, 1, 0, 1], [0, 1, 0, 1]]
+    rows, columns = relevance.left_out(np.array([1, 0]))
+    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(1, 0), (1, 2)]
+
+
+def test_a_query_leaves_out_itself_and_what_it_ignores() -> None:
+    gallery = pairs([1, 2, 3], ["a", "a", "a"])
+    other = pairs([1, 2, 3], ["a", "a", "b"])
+    relevance = relevance_of(other, gallery, ignored=IgnoredItems({"2": {"3", "2"}}))
+    assert relevance.grades(np.array([1])).tolist() == [[1, 0, 0]]
+    assert relevance.counts().tolist() == [2, 1, 0]

@@ -1,6 +1,7 @@
 """The `crossfade` command: verbs, exit codes, and errors as one line.
 
-Exit codes: 0 success; 2 bad input or usage (nothing was changed); 130 interrupted.
+Exit codes: 0 success; 2 bad input or usage (nothing was changed), or runs of a benchmark that
+failed; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import typer
 
 import crossfade
 from crossfade.cli.arguments import spread_lists
+from crossfade.cli.bench import bench
 from crossfade.cli.demo import demo
 from crossfade.cli.evaluate import evaluate
 from crossfade.cli.fit import fit
@@ -35,6 +37,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(fit)
 app.command()(evaluate)
+app.add_typer(bench, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

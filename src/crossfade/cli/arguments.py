@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crossfade.fit.methods import METHODS
+from crossfade.upgrade import Mode
 
 __all__ = ["spread_lists"]
 
-_LIST_OPTIONS = ("--compare",)
+_LIST_OPTIONS = ("--compare", "--methods", "--modes")
+_LIST_WORDS = {*METHODS, "auto", "auto+labels", "all", *(mode.value for mode in Mode)}
 
 
 def spread_lists(arguments: Sequence[str]) -> list[str]:
     """Rewrite ``--compare A B C`` as ``--compare A --compare B --compare C``.
 
-    The first value may be anything; further ones are taken as long as they name a method, so
-    that a folder behind the list stays an argument of its own.
+    The first value may be anything; further ones are taken as long as they name a method or a
+    mode, so that a folder behind the list stays an argument of its own.
     """
     out: list[str] = []
     option: str | None = None
@@ -26,7 +28,7 @@ def spread_lists(arguments: Sequence[str]) -> list[str]:
             out.append(argument)
         elif first_value and option and not argument.startswith("-"):
             out += _repeated(option, argument.split(","))[1:]
-        elif option and set(argument.split(",")) <= {*METHODS, "auto"}:
+        elif option and set(argument.split(",")) <= _LIST_WORDS:
             out += _repeated(option, argument.split(","))
         else:
             option = None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from crossfade.embeddings import FloatArray, normalise
 from crossfade.errors import InvalidInput
 
-__all__ = ["CnnEncoder", "TrainingStep", "train_cnn"]
+__all__ = ["CnnEncoder", "TrainingStep", "train_cnn", "train_encoder"]
 
 Images = NDArray[np.uint8]
 
@@ -65,13 +65,42 @@ def train_cnn(
 ) -> CnnEncoder:
     """Train a classifier with three convolutions and keep what the classifier reads.
 
+    Args:
+        channels: width of the first convolution; the others have two and four times as many.
+        dim: width of the embedding.
+
+    Raises:
+        InvalidInput: fewer than two classes.
+    """
+    return train_encoder(
+        lambda: _trunk(channels, dim),
+        images,
+        labels,
+        dim=dim,
+        epochs=epochs,
+        seed=seed,
+        on_step=on_step,
+    )
+
+
+def train_encoder(
+    build_trunk: Callable[[], nn.Module],
+    images: Images,
+    labels: NDArray[np.integer],
+    *,
+    dim: int,
+    epochs: int,
+    seed: int,
+    on_step: Callable[[TrainingStep], None] | None = None,
+) -> CnnEncoder:
+    """Train a classifier on top of any trunk and keep the trunk.
+
     Nothing nonlinear stands between embedding and classifier: directions then carry the class,
     as cosine similarity wants.
 
     Args:
+        build_trunk: makes a network from ``(b, 1, 28, 28)`` to ``(b, dim)``.
         images: ``(n, 28, 28)`` uint8. labels: ``(n,)`` integers of any range.
-        channels: width of the first convolution; the others have two and four times as many.
-        dim: width of the embedding.
         epochs: passes over the images. seed: of the weights and of the order.
         on_step: told after every batch.
 
@@ -83,7 +112,7 @@ def train_cnn(
         raise InvalidInput(f"training needs two classes or more, got {len(classes)}")
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
-        trunk = _trunk(channels, dim)
+        trunk = build_trunk()
         model = nn.Sequential(trunk, nn.Linear(dim, len(classes)))
         _fit(model, images, torch.from_numpy(targets), epochs, on_step or _ignore)
     for parameter in trunk.parameters():

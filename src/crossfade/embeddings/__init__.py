@@ -1,8 +1,19 @@
 """Embeddings: spaces, pairs of old and new vectors, and their files."""
 
+from crossfade.embeddings.ignored import IgnoredItems
 from crossfade.embeddings.pairs import Pairs
 from crossfade.embeddings.qrels import Qrels
 from crossfade.embeddings.space import Space
 from crossfade.embeddings.vectors import FloatArray, Ids, as_ids, normalise, unit_rows
 
-__all__ = ["FloatArray", "Ids", "Pairs", "Qrels", "Space", "as_ids", "normalise", "unit_rows"]
+__all__ = [
+    "FloatArray",
+    "Ids",
+    "IgnoredItems",
+    "Pairs",
+    "Qrels",
+    "Space",
+    "as_ids",
+    "normalise",
+    "unit_rows",
+]

@@ -186,24 +186,23 @@ def _fill_block(
     curve: BackfillingCurve, at: slice, scores: Scores, relevance: Relevance, turning: NDArray[Any]
 ) -> None:
     queries = curve.queries[at]
-    grades, own = relevance.grades(queries), relevance.own[queries]
-    new, old = _without_own(scores.new, own), _without_own(scores.old, own)
+    grades, left_out = relevance.grades(queries), relevance.left_out(queries)
+    new, old = _without(scores.new, left_out), _without(scores.old, left_out)
     for step, ranked in enumerate(rank_merged(new, old, grades, turning, len(curve.coverage))):
         for name, metric in METRICS.items():
             curve.merged[name][step, at] = metric(ranked)
     for cell, plain in ((curve.old_old, scores.old_old), (curve.new_new, scores.new_new)):
-        ranked = rank_plain(_without_own(plain, own), grades)
+        ranked = rank_plain(_without(plain, left_out), grades)
         for name, metric in METRICS.items():
             cell[name][at] = metric(ranked)
 
 
-def _without_own(scores: FloatArray, own: NDArray[np.intp]) -> FloatArray:
-    """A copy in which the query's own item comes last, where it is never relevant."""
+def _without(scores: FloatArray, left_out: tuple[NDArray[np.intp], NDArray[np.intp]]) -> FloatArray:
+    """A copy in which what a query leaves out comes last, where it is never relevant."""
     if np.isnan(scores).any():
         raise InvalidInput(
             "scores hold NaN; check the upgrade's maps and calibration on these embeddings"
         )
     others = np.array(scores, dtype=np.float32)
-    has_own = own >= 0
-    others[has_own, own[has_own]] = -np.inf
+    others[left_out] = -np.inf
     return others

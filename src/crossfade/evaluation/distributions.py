@@ -49,8 +49,7 @@ def sample_distributions(
     """Sample pairs of each kind from ``(b, n)`` scores of the queries of the given rows."""
     grades = relevance.grades(queries)
     irrelevant = grades == 0
-    own = relevance.own[queries]
-    irrelevant[np.flatnonzero(own >= 0), own[own >= 0]] = False
+    irrelevant[relevance.left_out(queries)] = False
     generator = np.random.default_rng(seed)
     right = _some(np.flatnonzero(grades > 0), generator)
     wrong = _some(np.flatnonzero(irrelevant), generator)

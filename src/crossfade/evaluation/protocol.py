@@ -16,12 +16,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.embeddings import Pairs, Qrels
+from crossfade.embeddings import IgnoredItems, Pairs, Qrels
 from crossfade.errors import InvalidInput, SpaceMismatch
 from crossfade.evaluation.curve import BackfillingCurve, coverage_grid, curve_from_scores
 from crossfade.evaluation.distributions import ScoreDistributions, sample_distributions
 from crossfade.evaluation.orders import backfill_order
-from crossfade.evaluation.relevance import JudgedRelevance, Relevance, relevance_of
+from crossfade.evaluation.relevance import (
+    JudgedRelevance,
+    Relevance,
+    RelevanceWithoutIgnored,
+    relevance_of,
+)
 from crossfade.evaluation.result import Counts, EvaluationResult
 from crossfade.evaluation.scoring import GalleryScorer
 from crossfade.upgrade import Mode, Upgrade
@@ -37,6 +42,7 @@ def evaluate(
     query_set: Pairs | None = None,
     *,
     qrels: Qrels | None = None,
+    ignored: IgnoredItems | None = None,
     steps: int = 11,
     order: str = "random",
     seed: int = 0,
@@ -50,6 +56,7 @@ def evaluate(
         query_set: the queries, in both spaces; without it every gallery item that has a
             relevant mate is a query. A query whose id is in the gallery leaves itself out.
         qrels: what is relevant; without it, items of the query's label are.
+        ignored: items that some queries leave out of their ranking.
         steps: how many coverages, evenly spaced from 0 to 1.
         order: in which order items are backfilled; a name in
             :data:`crossfade.evaluation.ORDERS`.
@@ -73,7 +80,7 @@ def evaluate(
     rows_in_order = backfill_order(order, gallery_set, upgrade, seed=seed)
     columns = np.empty_like(by_id)
     columns[by_id] = np.arange(len(by_id))
-    relevance = _relevance(queries, gallery_set, by_id, qrels)
+    relevance = _relevance(queries, gallery_set, by_id, qrels, ignored)
     scorer = GalleryScorer(upgrade, gallery_set, queries, by_id, search_mode)
     curve = curve_from_scores(
         scorer,
@@ -129,20 +136,25 @@ def _relevance(
     gallery: Pairs,
     by_id: NDArray[np.intp],
     qrels: Qrels | None,
+    ignored: IgnoredItems | None,
 ) -> Relevance:
     labels = None if gallery.labels is None else gallery.labels[by_id]
     # Only ids and labels matter here; the vectors stay where they are.
     columns = replace(gallery, ids=gallery.ids[by_id], labels=labels)
-    return relevance_of(queries, columns, qrels)
+    return relevance_of(queries, columns, qrels, ignored)
 
 
 def _counts(curve: BackfillingCurve, relevance: Relevance, n: int, q: int) -> Counts:
+    judged, ignored_items = relevance, 0
+    if isinstance(relevance, RelevanceWithoutIgnored):
+        judged, ignored_items = relevance.inner, len(relevance.columns)
     return Counts(
         gallery=n,
         queries=len(curve.queries),
         skipped=q - len(curve.queries),
         own_left_out=int(np.count_nonzero(relevance.own[curve.queries] >= 0)),
-        ignored_judgements=relevance.ignored if isinstance(relevance, JudgedRelevance) else 0,
+        ignored_judgements=judged.ignored if isinstance(judged, JudgedRelevance) else 0,
+        ignored_items=ignored_items,
     )
 
 

@@ -1,7 +1,8 @@
 """Which gallery items are relevant to which query, from labels or judgements.
 
 Columns are gallery items in the order of the ``gallery_ids`` given. A query whose id is in
-the gallery leaves itself out: its own item is neither ranked nor relevant.
+the gallery leaves itself out: its own item is neither ranked nor relevant. So are the items
+that a task tells to ignore for a query.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.embeddings import Ids, Pairs, Qrels
+from crossfade.embeddings import Ids, IgnoredItems, Pairs, Qrels
 from crossfade.errors import InvalidInput
 
 __all__ = [
@@ -21,12 +22,16 @@ __all__ = [
     "JudgedRelevance",
     "LabelRelevance",
     "Relevance",
+    "RelevanceWithoutIgnored",
     "own_columns",
     "relevance_of",
 ]
 
 Columns = NDArray[np.intp]
 Grades = NDArray[Any]
+Places = tuple[Columns, Columns]
+
+_COUNTED_AT_ONCE = 256
 
 
 class Relevance(ABC):
@@ -49,9 +54,14 @@ class Relevance(ABC):
     def grades(self, queries: Columns) -> Grades:
         """Unsigned grades ``(b, n)`` for the queries of the given rows; 0 is irrelevant."""
         grades = self._grades(queries)
-        own = self.own[queries]
-        grades[own >= 0, own[own >= 0]] = 0
+        grades[self.left_out(queries)] = 0
         return grades
+
+    def left_out(self, queries: Columns) -> Places:
+        """Places in a matrix ``(b, n)`` of what the queries of the given rows leave out."""
+        own = self.own[queries]
+        rows = np.flatnonzero(own >= 0)
+        return rows, own[rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,12 +194,73 @@ class GradedRelevance(Relevance):
         return np.array(self.matrix[queries])
 
 
-def relevance_of(queries: Pairs, gallery: Pairs, qrels: Qrels | None = None) -> Relevance:
+@dataclass(frozen=True, eq=False)
+class RelevanceWithoutIgnored(Relevance):
+    """Another relevance, of which some items are left out for some queries.
+
+    Attributes:
+        inner: what would be relevant if nothing were ignored.
+        starts: ``(q + 1,)``; query i ignores ``columns[starts[i]:starts[i + 1]]``.
+        columns: ``(m,)`` gallery columns.
+    """
+
+    inner: Relevance
+    starts: NDArray[np.intp]
+    columns: Columns
+    own: Columns
+
+    @classmethod
+    def of(
+        cls, inner: Relevance, ignored: IgnoredItems, query_ids: Ids, gallery_ids: Ids
+    ) -> RelevanceWithoutIgnored:
+        """Leave items out of ``inner``; ids are matched as text."""
+        column_of = {str(id): column for column, id in enumerate(gallery_ids.tolist())}
+        per_query = [
+            sorted(column_of[item] for item in ignored.items.get(str(id), ()) if item in column_of)
+            for id in query_ids.tolist()
+        ]
+        starts = np.cumsum([0, *map(len, per_query)], dtype=np.intp)
+        columns = np.array([column for one in per_query for column in one], dtype=np.intp)
+        return cls(inner, starts, columns, inner.own)
+
+    def counts(self) -> NDArray[np.intp]:
+        counts = np.empty(len(self.own), dtype=np.intp)
+        for start in range(0, len(counts), _COUNTED_AT_ONCE):
+            rows = np.arange(start, min(start + _COUNTED_AT_ONCE, len(counts)))
+            counts[rows] = np.count_nonzero(self.grades(rows), axis=1)
+        return counts
+
+    def left_out(self, queries: Columns) -> Places:
+        rows, own = super().left_out(queries)
+        parts = [self.columns[self.starts[query] : self.starts[query + 1]] for query in queries]
+        ignored_rows = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        return np.concatenate([rows, ignored_rows]), np.concatenate([own, *parts])
+
+    def _grades(self, queries: Columns) -> Grades:
+        return self.inner._grades(queries)
+
+
+def relevance_of(
+    queries: Pairs,
+    gallery: Pairs,
+    qrels: Qrels | None = None,
+    ignored: IgnoredItems | None = None,
+) -> Relevance:
     """Relevance from judgements if there are any, else from the labels of both sets.
+
+    Args:
+        ignored: items that some queries leave out of their ranking.
 
     Raises:
         InvalidInput: neither judgements nor labels, or judgements of other items.
     """
+    relevance = _relevance_of_all(queries, gallery, qrels)
+    if ignored is None:
+        return relevance
+    return RelevanceWithoutIgnored.of(relevance, ignored, queries.ids, gallery.ids)
+
+
+def _relevance_of_all(queries: Pairs, gallery: Pairs, qrels: Qrels | None) -> Relevance:
     own = own_columns(queries.ids, gallery.ids)
     if qrels is not None:
         return JudgedRelevance.of(qrels, queries.ids, gallery.ids, own)

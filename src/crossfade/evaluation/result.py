@@ -27,6 +27,7 @@ class Counts:
         skipped: queries left out of every mean because no item is relevant to them.
         own_left_out: evaluated queries whose own item is in the gallery and was left out.
         ignored_judgements: positive judgements of queries or items that are not here.
+        ignored_items: items left out of a query's ranking, over all queries.
     """
 
     gallery: int
@@ -34,6 +35,7 @@ class Counts:
     skipped: int
     own_left_out: int
     ignored_judgements: int = 0
+    ignored_items: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.errors import MissingExtra
 from crossfade.evaluation.distributions import PairScores
+from crossfade.evaluation.report.drawing import (
+    METHOD_COLORS,
+    NEW,
+    OLD,
+    PALE,
+    REGRET,
+    draw_svg,
+)
 from crossfade.evaluation.report.summary import NAMES
 from crossfade.evaluation.result import EvaluationResult
 
 __all__ = ["curve_plot", "flips_plot", "scores_plot"]
 
 Results = Mapping[str, EvaluationResult]
-_OLD, _NEW, _INK, _PALE, _REGRET = "#b45309", "#0f766e", "#334155", "#94a3b8", "#dc2626"
-_METHODS = ("#2563eb", "#c026d3", "#65a30d", "#ea580c", "#0891b2", "#7c3aed", "#be123c", "#475569")
-_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-_STYLE = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # a method's name may hold dollar signs
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10,
-    "axes.edgecolor": _PALE,
-    "axes.labelcolor": _INK,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlecolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e2e8f0",
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-}
 
 
 def curve_plot(results: Results, metrics: tuple[str, ...]) -> str:
@@ -53,7 +34,7 @@ def curve_plot(results: Results, metrics: tuple[str, ...]) -> str:
         handles, labels = axes[0].get_legend_handles_labels()
         axes[0].figure.legend(handles, labels, loc="outside lower center", ncols=5)
 
-    return _svg(draw, panels=len(metrics), columns=2, name="curve")
+    return draw_svg(draw, panels=len(metrics), columns=2, name="curve")
 
 
 def flips_plot(results: Results) -> str:
@@ -77,7 +58,7 @@ def flips_plot(results: Results) -> str:
                 *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5
             )
 
-    return _svg(draw, panels=2, columns=2, name="flips")
+    return draw_svg(draw, panels=2, columns=2, name="flips")
 
 
 def scores_plot(results: Results) -> str:
@@ -92,15 +73,15 @@ def scores_plot(results: Results) -> str:
         handles, labels = axes[0].get_legend_handles_labels()
         axes[0].figure.legend(handles, labels, loc="outside lower center", ncols=5)
 
-    return _svg(draw, panels=1 + len(results), columns=2, name="scores")
+    return draw_svg(draw, panels=1 + len(results), columns=2, name="scores")
 
 
 def _curve_panel(axis: Any, results: Results, metric: str) -> None:
     first = next(iter(results.values()))
     old, new = first.old_old[metric], first.new_new[metric]
-    axis.axhline(old, color=_OLD, lw=1.4, ls="--", label="old model")
-    axis.axhline(new, color=_NEW, lw=1.4, ls="--", label="new model")
-    axis.plot([0, 100], [old, new], color=_PALE, lw=1.2, ls=":", label="chord (50 % of the gain)")
+    axis.axhline(old, color=OLD, lw=1.4, ls="--", label="old model")
+    axis.axhline(new, color=NEW, lw=1.4, ls="--", label="new model")
+    axis.plot([0, 100], [old, new], color=PALE, lw=1.2, ls=":", label="chord (50 % of the gain)")
     for color, (name, result) in zip(_colors(results), results.items(), strict=True):
         x, y = _percent(result.curve.coverage), np.asarray(result.metrics[metric])
         error = 1.96 * result.curve.standard_error(metric)
@@ -117,7 +98,7 @@ def _shade_regret(axis: Any, result: EvaluationResult, metric: str) -> None:
     x, y = _percent(result.curve.coverage), np.asarray(result.metrics[metric])
     old = result.old_old[metric]
     if (y < old).any():
-        axis.fill_between(x, y, old, where=y < old, interpolate=True, color=_REGRET, alpha=0.13)
+        axis.fill_between(x, y, old, where=y < old, interpolate=True, color=REGRET, alpha=0.13)
 
 
 def _score_panel(axis: Any, title: str, old: PairScores, new: PairScores) -> None:
@@ -126,7 +107,7 @@ def _score_panel(axis: Any, title: str, old: PairScores, new: PairScores) -> Non
     margin = 0.05 * (high - low) or 0.5
     low, high = low - margin, high + margin
     bins = np.linspace(low, high, 61)
-    for side, color, sample in (("old", _OLD, old), ("new", _NEW, new)):
+    for side, color, sample in (("old", OLD, old), ("new", NEW, new)):
         for kind, values, filled in (
             ("relevant", sample.relevant, True),
             ("irrelevant", sample.irrelevant, False),
@@ -149,30 +130,8 @@ def _start_at_zero(axis: Any) -> None:
 
 
 def _colors(results: Results) -> list[str]:
-    return [_METHODS[at % len(_METHODS)] for at in range(len(results))]
+    return [METHOD_COLORS[at % len(METHOD_COLORS)] for at in range(len(results))]
 
 
 def _percent(shares: Any) -> NDArray[np.float64]:
     return 100.0 * np.asarray(shares, dtype=np.float64)
-
-
-def _svg(draw: Callable[[list[Any]], None], *, panels: int, columns: int, name: str) -> str:
-    """Draw panels side by side; the same input gives the same text."""
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("the report", "report") from error
-    rows = -(-panels // columns)
-    # The salt keeps names inside of one drawing apart from those of its neighbours on a page.
-    style: Any = {**_STYLE, "svg.hashsalt": name}
-    with matplotlib.rc_context(style):
-        figure = Figure(figsize=(4.8 * columns, 3.4 * rows + 0.4), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        for spare in grid[panels:]:
-            spare.remove()
-        draw(list(grid[:panels]))
-        out = io.StringIO()
-        figure.savefig(out, format="svg", transparent=True, metadata=_NO_METADATA)
-    text = out.getvalue()
-    return text[text.index("<svg") :]

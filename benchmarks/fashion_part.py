@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.data.fashion import fashion_mnist
+from crossfade.bench.suites.fashion import fashion_mnist
 
 _TRAINING_IMAGES = 10_000
 _TEST_IMAGES = 3_400
-_FILE = Path(__file__).resolve().parents[2] / "src/crossfade/demo/data/fashion.npz"
+_FILE = Path(__file__).resolve().parents[1] / "src/crossfade/demo/data/fashion.npz"
 
 
 def main() -> None:

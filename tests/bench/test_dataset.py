@@ -1,0 +1,75 @@
+"""A data set as files, and its fingerprint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossfade.bench import DataSet
+from crossfade.embeddings import IgnoredItems, Qrels
+from crossfade.errors import DataFileError
+from crossfade.testing import make_world
+
+
+def with_queries() -> DataSet:
+    world = make_world(items=30, queries=6, classes=3)
+    ids = world.queries.ids.tolist()
+    return DataSet(
+        fit=world.gallery,
+        gallery=world.gallery,
+        queries=world.queries.without_labels(),
+        qrels=Qrels({str(id): {"0": 1, "3": 2} for id in ids}),
+        ignored=IgnoredItems({str(ids[0]): {"4", "5"}}),
+    )
+
+
+def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
+    data = with_queries()
+    data.save(tmp_path)
+    again = DataSet.load(tmp_path)
+    assert again.fingerprint() == data.fingerprint()
+    assert again.qrels == data.qrels
+    assert again.ignored == data.ignored
+    assert again.has_labels
+
+
+def test_without_queries_the_gallery_asks(tmp_path: Path) -> None:
+    data = DataSet(fit=with_queries().fit, gallery=with_queries().gallery)
+    data.save(tmp_path)
+    again = DataSet.load(tmp_path)
+    assert (again.queries, again.qrels, again.ignored) == (None, None, None)
+
+
+def test_everything_is_in_the_fingerprint() -> None:
+    data = with_queries()
+    assert data.qrels is not None
+    changed = [
+        replace(data, fit=data.fit.subset(np.arange(29))),
+        replace(data, gallery=data.gallery.subset(np.arange(29))),
+        replace(data, queries=None),
+        replace(data, qrels=Qrels({**data.qrels.relevance, "1": {"2": 1}})),
+        replace(data, ignored=None),
+        replace(data, fit=data.fit.without_labels()),
+    ]
+    prints = {one.fingerprint() for one in (data, *changed)}
+    assert len(prints) == 1 + len(changed)
+
+
+@pytest.mark.parametrize("name", ["fit", "gallery"])
+def test_a_folder_without_fit_or_gallery_is_refused(tmp_path: Path, name: str) -> None:
+    with_queries().save(tmp_path)
+    (tmp_path / f"{name}.npz").unlink()
+    with pytest.raises(DataFileError, match=f"holds no {name}.npz; wanted fit.npz and gallery"):
+        DataSet.load(tmp_path)
+
+
+def test_pairs_may_be_parquet_or_a_folder_of_arrays(tmp_path: Path) -> None:
+    data = with_queries()
+    data.fit.save(tmp_path / "fit")
+    data.gallery.save(tmp_path / "gallery.parquet")
+    again = DataSet.load(tmp_path)
+    assert again.fit.fingerprint() == data.fit.fingerprint()
+    assert again.gallery.fingerprint() == data.gallery.fingerprint()

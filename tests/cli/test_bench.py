@@ -1,0 +1,129 @@
+"""`crossfade bench` as users call it, with a data set of their own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+def test_a_users_folder_is_measured_and_reported(run: Run, files: Path) -> None:
+    outcome = run("bench", files, "--methods", "rank_merge", "ridge", "--seeds", 2, "--out",
+                  files / "out", "--json")  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    rows = json.loads(outcome.out)
+    assert [(row["method"], row["seeds"]) for row in rows] == [
+        ("rank_merge", [0, 1]),
+        ("ridge", [0, 1]),
+    ]
+    assert rows[0]["metric"] == "mrr"  # there are qrels
+    lines = (files / "out" / "runs.jsonl").read_text().splitlines()
+    assert len(lines) == 4
+    assert {path.name for path in (files / "out").iterdir()} == {
+        "runs.jsonl",
+        "tables.md",
+        f"{files.name}.svg",
+    }
+    assert "4 runs" in outcome.err
+    assert "nothing left" in outcome.err
+
+
+def test_the_numbers_are_those_of_fit_and_evaluate(run: Run, files: Path) -> None:
+    run("bench", files, "--methods", "forward_ridge", "--seeds", 1, "--out", files / "out")
+    (line,) = (files / "out" / "runs.jsonl").read_text().splitlines()
+    assert run("fit", files / "fit.npz", "--out", files / "up", "--method",
+               "forward_ridge").code == 0  # fmt: skip
+    evaluated = run("evaluate", files / "up", "--gallery", files / "gallery.npz", "--queries",
+                    files / "queries.npz", "--qrels", files / "qrels.txt", "--json")  # fmt: skip
+    assert json.loads(line)["curve"]["mrr"] == pytest.approx(
+        json.loads(evaluated.out)["metrics"]["mrr"], abs=1e-5
+    )
+
+
+def test_the_order_of_words_is_free_and_tables_are_printed(run: Run, files: Path) -> None:
+    outcome = run("bench", "--quick", "--methods=ridge,procrustes", files, "--out", files / "out")
+    assert outcome.code == 0, outcome.err
+    assert "ridge" in outcome.out
+    assert "procrustes" in outcome.out
+    assert "gain share" in outcome.out
+
+
+def test_ignored_items_are_used(run: Run, files: Path) -> None:
+    arguments = ("bench", files, "--methods=ridge", "--metric=map", "--seeds=1", "--json", "--out")
+    before = json.loads(run(*arguments, files / "a").out)[0]
+    judged = (files / "qrels.txt").read_text().splitlines()
+    others = [line.split() for line in judged[:: len(judged) // 20]]
+    (files / "ignored.txt").write_text("".join(f"{q} {item}\n" for q, _, item, _ in others))
+    after = json.loads(run(*arguments, files / "b").out)[0]
+    assert after["old_old"] != before["old_old"]
+
+
+def test_list_shows_every_suite(run: Run) -> None:
+    outcome = run("bench", "list", "--json")
+    names = [suite["name"] for suite in json.loads(outcome.out)]
+    assert "fashion-extended-class" in names
+    plain = run("bench", "list").out
+    assert all(name in plain for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("nothing",), "no suite and no folder 'nothing'"),
+        (("emoji", "--methods", "magic"), "unknown method 'magic'"),
+        (("emoji", "--order", "magic"), "unknown order 'magic'"),
+        (("emoji", "--metric", "magic"), "unknown metric 'magic'"),
+        (("emoji", "--seeds", "0"), "--seeds"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    outcome = run("bench", *arguments, "--out", tmp_path / "out")
+    assert outcome.code == 2
+    assert told in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_writes_what_the_suite_is_measured_on(run: Run, files: Path) -> None:
+    outcome = run("bench", "export", files, "--out", files / "again")
+    assert outcome.code == 0, outcome.err
+    assert {path.name for path in (files / "again").iterdir()} == {
+        "fit.npz",
+        "gallery.npz",
+        "queries.npz",
+        "qrels.txt",
+    }
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on_and_loses_nothing(files: Path) -> None:
+    command = [sys.executable, "-c", "from crossfade.cli import main; main()", "bench",
+               str(files), "--methods", "rank_merge", "ridge", "procrustes", "forward_ridge",
+               "--seeds", "6", "--out", str(files / "out")]  # fmt: skip
+    path = files / "out" / "runs.jsonl"
+    kept = ""
+    for more in (1, 5, 9):
+        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            deadline = time.monotonic() + 100
+            while not path.exists() or path.read_text().count("\n") < more:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            process.kill()
+            process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert path.read_text().startswith(kept)
+        kept = path.read_text()[: path.read_text().rfind("\n") + 1]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "nothing left" in done.stderr
+    runs = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len({(run["seed"], run["method"]) for run in runs}) == len(runs) == 24
