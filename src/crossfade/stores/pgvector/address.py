@@ -26,7 +26,7 @@ class Address:
     Attributes:
         connection: the driver's parameters, with the password if there is one.
         id, old: columns of a table of the user's own; None for one of ours.
-        space: the name of the space of ``old``.
+        space: the name of the space of ``old``, and dim: its width, as far as known.
     """
 
     connection: Mapping[str, str] = field(repr=False)
@@ -35,6 +35,7 @@ class Address:
     id: str | None = None
     old: str | None = None
     space: str | None = None
+    dim: int | None = None
 
     @classmethod
     def parse(cls, location: str, *, id: str | None = None, old: str | None = None) -> Address:

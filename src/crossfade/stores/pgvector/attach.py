@@ -50,15 +50,8 @@ def attach(uri: str, *, id: str, old_vector: str, space: Space | None = None) ->
     """
     address = Address.parse(uri.partition("://")[2], id=id, old=old_vector)
     if space is not None:
-        address = replace(address, space=space.name)
-    store = open_address(address)
-    try:
-        if space is not None:
-            store.ensure_space(space)
-    except BaseException:
-        store.close()
-        raise
-    return store
+        address = replace(address, space=space.name, dim=space.dim)
+    return open_address(address)
 
 
 def detach(uri_or_store: str | Store) -> None:
@@ -98,7 +91,7 @@ def open_address(address: Address, *, create: bool = True) -> PgvectorStore:
         layout = _layout(connections, address, collection, extension)
         store = PgvectorStore(address, connections, catalog, layout)
         if create and address.id is not None:
-            store.ensure_old_space()
+            store.finish_attaching()
         return store
     except BaseException:
         connections.close()
@@ -156,6 +149,8 @@ def _start_users(
     layout.add_trigger(Session(connection, {}))
     catalog.add(connection, collection)
     space = Space(address.space or str(address.old), found.dim)
+    if address.dim is not None:
+        space.require(Space(space.name, address.dim))
     catalog.add_space(connection, space, column=address.old)
     return collection
 

@@ -94,7 +94,7 @@ class Indexes:
         self._build(
             lacking_name(column),
             sql.SQL("({key}) WHERE {column} IS NULL").format(
-                key=self._layout.key, column=sql.Identifier(column.column)
+                key=sql.Identifier(self._layout.key_name), column=sql.Identifier(column.column)
             ),
         )
 

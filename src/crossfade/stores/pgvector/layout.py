@@ -25,7 +25,8 @@ class Layout(ABC):
 
     Attributes:
         table: the table's name.
-        key: the column of ids. version: the column of versions.
+        key: the column of ids, for statements with parameters; key_name: its bare name.
+        version: the column of versions.
         order: ids in the order in which ties are broken.
         key_type, key_oid: the type of keys in arrays of them, by name and by number.
         begin_writing: what a transaction of our own writes begins with, if anything.
@@ -34,6 +35,7 @@ class Layout(ABC):
 
     table: sql.Identifier
     key: sql.Identifier
+    key_name: str
     version: sql.Identifier
     order: sql.Composable
     key_type: sql.SQL

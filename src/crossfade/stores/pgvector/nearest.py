@@ -71,8 +71,8 @@ class Nearest:
         """
         where, given = self.where
         statement = sql.SQL(
-            "SELECT {key}, {version}, {score} AS score FROM {table} "
-            "WHERE {where} ORDER BY score DESC, {order} LIMIT %s"
+            "SELECT {key}, {version}, {score} AS crossfade_score FROM {table} "
+            "WHERE {where} ORDER BY crossfade_score DESC, {order} LIMIT %s"
         ).format(**self._names(), score=by.score, where=where, order=self.layout.order)
         asked = binary.vector(query)
         return self.session.connection.execute(

@@ -43,7 +43,8 @@ CREATE TABLE {table} (
 class OwnTable(Layout):
     """The layout of a table that :func:`create` has made."""
 
-    key = sql.Identifier("key")
+    key_name = "key"
+    key = sql.Identifier(key_name)
     version = sql.Identifier("version")
     order = key
     key_type = sql.SQL("bytea")

@@ -9,7 +9,7 @@ from typing import TypeVar
 from psycopg import sql
 
 from crossfade.embeddings import FloatArray, Space
-from crossfade.errors import StoreUnavailable
+from crossfade.errors import StoreError, StoreUnavailable
 from crossfade.stores.base import (
     Capabilities,
     Draft,
@@ -181,12 +181,25 @@ class PgvectorStore(Store):
     def close(self) -> None:
         self._connections.close()
 
-    def ensure_old_space(self) -> None:
-        """Finish what attaching a table began, if it was cut off."""
+    def finish_attaching(self) -> None:
+        """Do what is done after a table was attached, unless it has been.
+
+        Raises:
+            StoreError: it is attached with another space.
+        """
         columns = self._read(lambda session: session.columns)
         for column in columns.values():
             if column.is_users:
+                self._require_space_of(column.space)
                 self._indexes.build_lacking(column)
+
+    def _require_space_of(self, old: Space) -> None:
+        name, dim = self.address.space or old.name, self.address.dim or old.dim
+        if (name, dim) != (old.name, old.dim):
+            raise StoreError(
+                f"{self.address} is attached with old vectors of space {old.name!r} "
+                f"({old.dim}-d), not {name!r} ({dim}-d); detach it first"
+            )
 
     def give_back(self) -> None:
         """Remove from a table of the user's own all that was added to it.

@@ -118,6 +118,7 @@ class UsersTable(Layout):
         self._id, self._old = collection.id_column, collection.old_column
         self._key_type = KEY_TYPES[key_type]
         self.table = sql.Identifier(address.schema, address.table)
+        self.key_name = self._id
         self.key = named(self._id)
         self.key_type, self.key_oid = self._key_type.name, self._key_type.oid
         is_text = self.key_oid == KEY_TYPES["text"].oid
@@ -139,9 +140,9 @@ class UsersTable(Layout):
         if not session.fields:
             return sql.SQL("'{}'")
         columns = sql.SQL(", ").join([named(name) for name in session.fields])
-        return sql.SQL("(SELECT to_jsonb(content) FROM (SELECT {}) AS content)::text").format(
-            columns
-        )
+        return sql.SQL(
+            "(SELECT to_jsonb(crossfade_row) FROM (SELECT {}) AS crossfade_row)::text"
+        ).format(columns)
 
     def load_payload(self, text: str) -> dict[str, Any]:
         payload: dict[str, Any] = json.loads(text)
@@ -186,7 +187,7 @@ class UsersTable(Layout):
     ) -> None:
         held, lacking = held_columns(session.columns, drafts)
         others = [name for name in session.fields if name not in fields]
-        vectors = [named(f"v{at}") for at in range(len(held))]
+        vectors = [sql.Identifier("w", f"v{at}") for at in range(len(held))]
         targets = [named(name) for name in fields] + [named(one.column) for one in held]
         updates = [sql.SQL("{0} = EXCLUDED.{0}").format(one) for one in (self.version, *targets)]
         updates += [sql.SQL("{} = DEFAULT").format(named(name)) for name in others]
@@ -210,7 +211,9 @@ class UsersTable(Layout):
                 ]
             ),
             unnested=comma.join(unnested),
-            names=comma.join([sql.SQL("k, n, p"), *vectors]),
+            names=comma.join(
+                [sql.SQL("k, n, p"), *(sql.Identifier(f"v{at}") for at in range(len(held)))]
+            ),
             key=self.key,
             updates=comma.join(updates),
         )
