@@ -95,15 +95,22 @@ def test_connections_that_the_server_ends_are_replaced(
     store.ensure_space(OLD)
     failures: list[BaseException] = []
 
-    def work() -> None:
-        for turn in range(40):
+    def put_in_the_end(id: int) -> None:
+        for _ in range(20):
             try:
-                store.put([Draft(turn, {"old": EAST})])
+                store.put([Draft(id, {"old": EAST})])
                 store.count()
+                return
             except StoreUnavailable:
-                store.put([Draft(turn, {"old": EAST})])
-            except BaseException as error:
-                failures.append(error)
+                continue
+        raise AssertionError("the connections never came back")
+
+    def work() -> None:
+        try:
+            for id in range(40):
+                put_in_the_end(id)
+        except BaseException as error:
+            failures.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
