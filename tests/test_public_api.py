@@ -27,6 +27,7 @@ HEAVY = (
     "httpx",
     "sentence_transformers",
     "psycopg",
+    "lancedb",
 )
 
 

@@ -35,3 +35,8 @@ class TestPgvector(StoreContract):
     def open_store(self, place: Path) -> Store:
         table = "contract_" + hashlib.sha256(str(place).encode()).hexdigest()[:16]
         return open_store(self.postgres.uri(table=table))
+
+
+class TestLanceDB(StoreContract):
+    def open_store(self, place: Path) -> Store:
+        return open_store(f"lancedb://{place}")

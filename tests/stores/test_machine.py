@@ -14,7 +14,7 @@ from crossfade.stores.memory import MemoryStore
 from crossfade.testing import PostgresServer, store_machine
 
 TABLES = itertools.count()
-FILE_STORES = ["qdrant", "faiss"]
+FILE_STORES = ["qdrant", "faiss", "lancedb"]
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 

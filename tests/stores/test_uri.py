@@ -55,7 +55,11 @@ def test_a_missing_driver_comes_with_its_pip_line(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("uri", "package", "extra"),
-    [("qdrant://{}/x", "qdrant_edge", "qdrant"), ("faiss://{}/x", "faiss", "faiss")],
+    [
+        ("qdrant://{}/x", "qdrant_edge", "qdrant"),
+        ("faiss://{}/x", "faiss", "faiss"),
+        ("lancedb://{}/x", "lancedb", "lancedb"),
+    ],
 )
 def test_a_missing_package_comes_with_its_pip_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, package: str, extra: str

@@ -184,7 +184,9 @@ from crossfade.stores import Draft, VectorWrite, open_store
 row = np.eye(16, dtype=np.float32)[0]
 store = open_store("faiss://" + sys.argv[1])
 store.ensure_space(Space("old", 16)); store.ensure_space(Space("new", 16))
-n = store.count()
+ids = [item.id for item in store.scan(n=10**6)]
+store.delete([id for id in ids if isinstance(id, str)])
+n = 1 + max([id for id in ids if isinstance(id, int)], default=-1)
 store.search("old", row[None], 1)
 if n:
     store.build_index("old")
