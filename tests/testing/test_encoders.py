@@ -1,5 +1,6 @@
 """The fake encoder's dials."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +55,23 @@ def test_it_fails_as_often_as_told_and_the_same_way_for_a_seed() -> None:
 
     assert failures(1) == failures(1) != failures(2)
     assert 60 < sum(failures(1)) < 140
+
+
+def test_it_keeps_to_a_rate_and_says_when_to_come_back() -> None:
+    encoder = FakeEncoder(row, items_a_second=50)
+    encoder(items(1, 2, 3, 4, 5))
+    with pytest.raises(EncoderUnavailable, match="rate limit") as caught:
+        encoder(items(6))
+    wait = caught.value.retry_after_seconds
+    assert wait is not None and 0 < wait <= 0.1
+    time.sleep(wait)
+    encoder(items(6))
+    assert encoder.refused == 1 and encoder.encoded == [1, 2, 3, 4, 5, 6]
+
+
+def test_it_answers_in_the_width_it_is_told_and_states_it() -> None:
+    assert FakeEncoder(row, dim=2)(items(1)).tolist() == [[1, 1]]
+    assert FakeEncoder(row, dim=5)(items(1)).tolist() == [[1, 1, 1, 0, 0]]
+    encoder = FakeEncoder(row, dim=5, name="fake@2")
+    assert (encoder.dim, encoder.name) == (5, "fake@2")
+    assert (FakeEncoder(row).dim, FakeEncoder(row).name) == (None, None)
