@@ -127,3 +127,17 @@ def test_killed_at_any_moment_it_goes_on_and_loses_nothing(files: Path) -> None:
     assert "nothing left" in done.stderr
     runs = [json.loads(line) for line in path.read_text().splitlines()]
     assert len({(run["seed"], run["method"]) for run in runs}) == len(runs) == 24
+
+
+def test_training_on_a_folder_of_something_else_is_refused(run: Run, files: Path) -> None:
+    outcome = run("bench", "train-backbones", files, "--out", files / "pair")
+    assert outcome.code == 2
+    assert "no layout that is known here" in outcome.err
+    assert not (files / "pair").exists()
+
+
+def test_a_paper_suite_without_the_data_is_told_what_is_wanted(run: Run, tmp_path: Path) -> None:
+    outcome = run("bench", "cifar100-extended-class", "--quick", "--out", tmp_path / "out")
+    assert outcome.code == 2
+    assert "cifar100-extended-class reads a data set that you have; give --data" in outcome.err
+    assert not (tmp_path / "out").exists()

@@ -68,20 +68,20 @@ class DataSet:
         return fit, gallery
 
     def save(self, folder: Path) -> None:
-        """Write the files that :meth:`load` reads.
+        """Write the files that :meth:`load` reads, the gallery last: without it, it was cut off.
 
         Raises:
             OutputError: the folder can't be written.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.fit.save(folder / "fit.npz")
-        self.gallery.save(folder / "gallery.npz")
         if self.queries is not None:
             self.queries.save(folder / "queries.npz")
         if self.qrels is not None:
             _write_lines(folder / "qrels.txt", _qrels_lines(self.qrels))
         if self.ignored is not None:
             _write_lines(folder / "ignored.txt", self.ignored.lines())
+        self.gallery.save(folder / "gallery.npz")
 
     @property
     def has_labels(self) -> bool:

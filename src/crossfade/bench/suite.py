@@ -51,7 +51,7 @@ class BuildPlan:
         """How many: ``full``, or ``quick`` for a look."""
         return quick if self.quick else full
 
-    def folder(self) -> Path:
+    def data_folder(self) -> Path:
         """The user's folder.
 
         Raises:
@@ -74,7 +74,7 @@ class Suite:
         methods: fitted unless the user names others.
         build: makes the data.
         needs: Python packages beyond the package's own.
-        local: builds from packages alone, without a folder of the user's.
+        reads_data: reads a data set that the user has, with ``--data``.
     """
 
     name: str
@@ -85,4 +85,4 @@ class Suite:
     methods: tuple[str, ...]
     build: Callable[[BuildPlan], DataSet]
     needs: tuple[PythonPackage, ...] = ()
-    local: bool = True
+    reads_data: bool = False

@@ -26,6 +26,7 @@ from crossfade.bench.packages import require
 from crossfade.bench.report import RESULTS
 from crossfade.bench.summary import Group, groups_of
 from crossfade.cli.output import fit_progress, message, print_json, print_table, query_progress
+from crossfade.cli.train_backbones import train_backbones
 from crossfade.durable import check_folder
 from crossfade.errors import InvalidInput
 from crossfade.evaluation.orders import ORDERS
@@ -106,6 +107,7 @@ def run(
         again=again,
     )
     # Found out before hours of work, not after.
+    _require_data(plan)
     require(package for suite in plan.suites for package in suite.needs)
     require_plots()
     ledger = Ledger(out / RESULTS)
@@ -139,7 +141,7 @@ def list_suites(
                     "family": suite.family,
                     "setting": suite.setting.value,
                     "metric": suite.metric,
-                    "local": suite.local,
+                    "reads_data": suite.reads_data,
                     "summary": suite.summary,
                 }
                 for suite in ALL
@@ -147,7 +149,7 @@ def list_suites(
         )
         return
     for suite in ALL:
-        source = "" if suite.local else ", with --data"
+        source = ", with --data" if suite.reads_data else ""
         typer.echo(f"{suite.name} ({suite.setting.value}, {suite.metric}{source})")
         typer.echo(f"    {suite.summary}")
     typer.echo(f"{ALL_LOCAL}: all that need no --data. Families: {', '.join(_families())}")
@@ -176,6 +178,9 @@ def export(
     message(f"{out}: {chosen[0].summary}")
 
 
+bench.command("train-backbones")(train_backbones)
+
+
 class _Narrator:
     """Tells on stderr what is going on."""
 
@@ -199,6 +204,15 @@ def _methods(names: list[str] | None) -> list[str] | None:
     if _EVERY_METHOD in names:
         return [*METHODS, "auto"]
     return [check_method(name) for name in dict.fromkeys(names)]
+
+
+def _require_data(plan: BenchPlan) -> None:
+    wanting = [suite.name for suite in plan.suites if suite.reads_data]
+    if wanting and (plan.data is None or not plan.data.is_dir()):
+        raise InvalidInput(
+            f"{wanting[0]} reads a data set that you have; give --data and its folder"
+            + ("" if plan.data is None else f" ({plan.data} is none)")
+        )
 
 
 def _known_order(name: str) -> str:

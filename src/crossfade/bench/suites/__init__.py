@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crossfade.bench.dataset import DataSet
 from crossfade.bench.suite import BuildPlan, Setting, Suite
-from crossfade.bench.suites import emoji, fashion, stamps, text, wesnoth
+from crossfade.bench.suites import emoji, fashion, paper, stamps, text, wesnoth
 from crossfade.errors import InvalidInput
 from crossfade.evaluation.metrics import check_metric
 
@@ -22,6 +22,7 @@ ALL: tuple[Suite, ...] = (
     *wesnoth.SUITES,
     *stamps.SUITES,
     *text.SUITES,
+    *paper.SUITES,
 )
 
 
@@ -42,7 +43,7 @@ def suites_named(names: Sequence[str], metric: str | None = None) -> list[Suite]
 
 def _named(name: str) -> list[Suite]:
     if name == ALL_LOCAL:
-        return [suite for suite in ALL if suite.local]
+        return [suite for suite in ALL if not suite.reads_data]
     matching = [suite for suite in ALL if name in (suite.name, suite.family)]
     exact = [suite for suite in matching if suite.name == name]
     if matching:
@@ -70,5 +71,4 @@ def _own_suite(folder: Path) -> Suite:
         metric="mrr" if (folder / "qrels.txt").exists() else "map",
         methods=_OWN_METHODS,
         build=build,
-        local=False,
     )

@@ -1,0 +1,1 @@
+"""Old and new ResNets, trained on a data set that the user has."""
