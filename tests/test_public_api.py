@@ -28,6 +28,7 @@ HEAVY = (
     "sentence_transformers",
     "psycopg",
     "lancedb",
+    "qdrant_client",
 )
 
 

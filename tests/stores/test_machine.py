@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+from local_qdrant import local_store
 
 from crossfade.stores import Store, open_store
 from crossfade.stores.memory import MemoryStore
@@ -70,3 +71,26 @@ def test_pgvector_agrees_with_the_oracle(postgres: PostgresServer) -> None:
 @pytest.mark.slow
 def test_pgvector_agrees_with_the_oracle_in_long_games(postgres: PostgresServer) -> None:
     play(lambda: postgres.uri(table=f"game_{next(TABLES)}"), games=60, steps=50)
+
+
+@pytest.mark.filterwarnings("ignore:Local mode performs exact")
+def test_the_store_of_a_qdrant_server_agrees_with_the_oracle() -> None:
+    """On the client's local mode, opened again by its place."""
+    numbers = itertools.count()
+    places: dict[int, Path] = {}
+
+    def opened(place: Path) -> Store:
+        store = local_store(place)
+        places[id(store)] = place
+        return store
+
+    def reopen(store: Store) -> Store:
+        store.close()
+        return opened(places.pop(id(store)))
+
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        store_machine(lambda: opened(Path(f"machine-{next(numbers)}")), reopen),
+        settings=settings(
+            max_examples=6, stateful_step_count=25, deadline=None, suppress_health_check=QUIET
+        ),
+    )

@@ -59,12 +59,15 @@ def test_a_missing_driver_comes_with_its_pip_line(monkeypatch: pytest.MonkeyPatc
         ("qdrant://{}/x", "qdrant_edge", "qdrant"),
         ("faiss://{}/x", "faiss", "faiss"),
         ("lancedb://{}/x", "lancedb", "lancedb"),
+        ("qdrant+http://localhost/x", "qdrant_client", "qdrant-server"),
+        ("qdrant+https://localhost/x", "qdrant_client", "qdrant-server"),
     ],
 )
 def test_a_missing_package_comes_with_its_pip_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, package: str, extra: str
 ) -> None:
-    modules = f"crossfade.stores.{uri.partition('://')[0]}."
+    scheme = uri.partition("://")[0]
+    modules = f"crossfade.stores.{'qdrant_server' if '+' in scheme else scheme}."
     for name in [name for name in sys.modules if name.startswith((modules, f"{package}."))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)

@@ -1,4 +1,4 @@
-"""Items as the engine's points, and filters as its conditions.
+"""Items as Qdrant's points, in its embedded engine and in a server alike.
 
 A point's id is the item's where that is an integer from 0 on, else a UUID made of it. Its
 payload is ours alone: the id, the version, and the user's fields sorted by type, because the
@@ -15,16 +15,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote
 
-import qdrant_edge as edge
-
 from crossfade.errors import StoreError
 from crossfade.stores.base import Id
-from crossfade.stores.filters import EXACT_FLOATS, Filter
 
 __all__ = [
     "KEY_FIELDS",
     "PointId",
-    "condition",
+    "field_path",
     "point_id",
     "point_payload",
     "record_id",
@@ -60,11 +57,11 @@ def record_id(record: Any) -> Id:
 
 def refuse_collisions(ids: Iterable[Id], present: Iterable[Any]) -> None:
     """Raise StoreError if a record is of another item whose id has the same hash."""
-    wanted = {point_id(id): id for id in ids}
+    wanted = {str(point_id(id)): id for id in ids}
     for record in present:
-        if (stored := record_id(record)) != wanted[record.id]:
+        if (stored := record_id(record)) != wanted[str(record.id)]:
             raise StoreError(
-                f"ids {wanted[record.id]!r} and {stored!r} have the same hash; rename one"
+                f"ids {wanted[str(record.id)]!r} and {stored!r} have the same hash; rename one"
             )
 
 
@@ -96,43 +93,6 @@ def user_payload(stored: Mapping[str, Any]) -> dict[str, Any]:
     return payload
 
 
-def condition(filter: Filter) -> Any:
-    """The engine's form of a checked filter."""
-    return edge.Filter(must=[_condition(key, value) for key, value in filter.items()])
-
-
-def _condition(key: str, value: Any) -> Any:
-    if key == "and":
-        return edge.Filter(must=[condition(part) for part in value])
-    if key == "or":
-        return edge.Filter(should=[condition(part) for part in value])
-    if key == "not":
-        return edge.Filter(must_not=[condition(value)])
-    if not isinstance(value, Mapping):
-        return _equal(key, value)
-    if "in" in value:
-        return _any(_equal(key, choice) for choice in value["in"])
-    bounds = {name: float(bound) for name, bound in value.items()}
-    return edge.FieldCondition(_path("number", key), range=edge.RangeFloat(**bounds))
-
-
-def _equal(key: str, value: str | float | bool) -> Any:
-    if isinstance(value, str):
-        return edge.FieldCondition(_path("text", key), match=edge.MatchValue(value))
-    if isinstance(value, bool):
-        return edge.FieldCondition(_path("flag", key), match=edge.MatchValue(int(value)))
-    if abs(value) < EXACT_FLOATS:
-        exactly = edge.RangeFloat(gte=float(value), lte=float(value))
-        return edge.FieldCondition(_path("number", key), range=exactly)
-    return edge.FieldCondition(_path("number", key), match=edge.MatchValue(int(value)))
-
-
-def _any(conditions: Iterable[Any]) -> Any:
-    listed = list(conditions)
-    # An empty "should" lets everything pass; an empty set of ids nothing.
-    return edge.Filter(should=listed) if listed else edge.HasIdCondition(set())
-
-
 def _kind(value: Any) -> str | None:
     if isinstance(value, bool):
         return "flag"
@@ -141,5 +101,6 @@ def _kind(value: Any) -> str | None:
     return "text" if isinstance(value, str) else None
 
 
-def _path(kind: str, key: str) -> str:
+def field_path(kind: str, key: str) -> str:
+    """Where a field of a kind (``text``, ``number``, ``flag``) is in what is stored."""
     return f'{kind}."{quote(key, safe="")}"'

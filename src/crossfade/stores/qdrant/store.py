@@ -32,18 +32,19 @@ from crossfade.stores.checks import (
     plain_ids,
 )
 from crossfade.stores.filters import Filter, check_filter
+from crossfade.stores.qdrant.conditions import condition
 from crossfade.stores.qdrant.engine import Engine
 from crossfade.stores.qdrant.folder import Folder, StoredSpace
-from crossfade.stores.qdrant.nearest import Nearest
+from crossfade.stores.qdrant.nearest import match_of, nearest
 from crossfade.stores.qdrant.points import (
     KEY_FIELDS,
-    condition,
     point_id,
     point_payload,
     record_id,
     refuse_collisions,
     user_payload,
 )
+from crossfade.stores.qdrant.words import EdgeWords
 
 __all__ = ["QdrantStore"]
 
@@ -162,7 +163,24 @@ class QdrantStore(Store):
         rows = check_queries(queries, check_space(self.spaces(), space))
         check_filter(filter or {})
         where = _where(spaces, lacks=lacks, filter=filter)
-        return Nearest(self._engine, spaces[space].vector, where, exact)(rows, check_k(k))
+        vector = spaces[space].vector
+
+        def fetch(
+            queries: Sequence[FloatArray] | FloatArray, limit: int, exact: bool
+        ) -> list[list[Match]]:
+            requests = [
+                edge.QueryRequest(
+                    limit=limit,
+                    query=edge.Query.Nearest(query.tolist(), using=vector),
+                    filter=where,
+                    params=edge.SearchParams(exact=exact),
+                    with_payload=KEY_FIELDS,
+                )
+                for query in queries
+            ]
+            return [[match_of(point) for point in found] for found in self._engine.query(requests)]
+
+        return nearest(fetch, rows, check_k(k), self._engine.points(), exact=exact)
 
     def scan(
         self,
@@ -256,7 +274,7 @@ def _where(
     lacks: str | None = None,
     filter: Filter | None = None,
 ) -> edge.Filter:
-    must: list[Any] = [condition(filter)] if filter else []
+    must: list[Any] = [condition(filter, EdgeWords())] if filter else []
     must_not: list[Any] = []
     if has is not None:
         must.append(edge.HasVectorCondition(spaces[has].vector))
