@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from bench_worlds import Told, small_data, small_suite
 
+from crossfade.baselines import evaluate_merge
 from crossfade.bench import BenchPlan, BuildPlan, DataSet, Ledger, run_suites
 from crossfade.bench.ledger import RunKey
+from crossfade.bench.measure import EVERY_METHOD, check_method, is_method
 from crossfade.errors import BenchIncomplete, InvalidInput
 from crossfade.evaluation import METRICS, evaluate
 from crossfade.fit.api import fit
@@ -149,3 +151,31 @@ def test_an_interrupt_ends_the_run_and_keeps_what_is_done(
     with pytest.raises(KeyboardInterrupt):
         run_suites(BenchPlan([small_suite()], [0, 1], ["ridge"]), Ledger(path), told)
     assert finished(path) == [("small", 0, "ridge", "one-encoder")]
+
+
+def test_a_suffix_merges_as_other_tools_do(tmp_path: Path, told: Told) -> None:
+    plan = BenchPlan([small_suite()], [0], ["rank_merge", "rank_merge+raw", "rank_merge+rrf",
+                                            "rank_merge+isotonic"])  # fmt: skip
+    path = tmp_path / "runs.jsonl"
+    run_suites(plan, Ledger(path), told)
+    curves = {run["method"]: run["curve"]["map"] for run in Ledger(path).runs}
+    assert curves["rank_merge+raw"] == curves["rank_merge"]
+    assert curves["rank_merge+rrf"] != curves["rank_merge"]
+    data = small_data(0)
+    wanted = evaluate_merge(
+        fit(data.fit.without_labels(), "rank_merge", seed=0), data.gallery, merge="rrf"
+    )
+    assert curves["rank_merge+rrf"] == pytest.approx(wanted.metrics["map"], abs=1e-5)
+    assert {run["encoders"] for run in Ledger(path).runs} == {2}
+
+
+@pytest.mark.parametrize("name", ["magic", "ridge+magic", "ridge+labels", "auto+", "ridge+rrf+rrf"])
+def test_an_unknown_method_or_suffix_is_refused(name: str) -> None:
+    assert not is_method(name)
+    with pytest.raises(InvalidInput, match="unknown"):
+        check_method(name)
+
+
+def test_every_method_is_one() -> None:
+    assert all(is_method(name) for name in EVERY_METHOD)
+    assert {"rank_merge+z_score", "rank_merge+isotonic", "auto+labels"} < {*EVERY_METHOD}

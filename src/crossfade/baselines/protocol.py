@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from crossfade.baselines.isotonic import with_isotonic_calibration
 from crossfade.baselines.merges import MERGES, Merge, merge_named
-from crossfade.embeddings import FloatArray, Pairs, Qrels
+from crossfade.embeddings import FloatArray, IgnoredItems, Pairs, Qrels
 from crossfade.errors import InvalidInput
 from crossfade.evaluation import (
     METRICS,
@@ -49,6 +49,7 @@ def evaluate_merge(
     merge: str,
     pairs: Pairs | None = None,
     qrels: Qrels | None = None,
+    ignored: IgnoredItems | None = None,
     steps: int = 11,
     order: str = "random",
     seed: int = 0,
@@ -61,8 +62,8 @@ def evaluate_merge(
     Args:
         merge: a name in :data:`crossfade.baselines.MERGES`, or ``"isotonic"``.
         pairs: what ``"isotonic"`` is fitted on.
-        gallery_set, query_set, qrels, steps, order, seed: as :func:`crossfade.evaluate` takes
-            them; queries search in one-encoder mode.
+        gallery_set, query_set, qrels, ignored, steps, order, seed: as
+            :func:`crossfade.evaluate` takes them; queries search in one-encoder mode.
 
     Raises:
         InvalidInput: an unknown merge or order, or ``"isotonic"`` without pairs.
@@ -80,6 +81,7 @@ def evaluate_merge(
         method=f"{upgrade.method}+{merge}",
         merge=rule,
         qrels=qrels,
+        ignored=ignored,
         steps=steps,
         order=order,
         seed=seed,
@@ -95,6 +97,7 @@ def evaluate_scores(
     method: str,
     merge: Merge = MERGES["raw"],
     qrels: Qrels | None = None,
+    ignored: IgnoredItems | None = None,
     steps: int = 11,
     order: str = "given",
     seed: int = 0,
@@ -117,7 +120,7 @@ def evaluate_scores(
     labels = None if gallery_set.labels is None else gallery_set.labels[by_id]
     # Only ids and labels matter here; the vectors stay where they are.
     named = replace(gallery_set, ids=gallery_set.ids[by_id], labels=labels)
-    relevance = relevance_of(query_set, named, qrels)
+    relevance = relevance_of(query_set, named, qrels, ignored)
     evaluated = np.flatnonzero(relevance.counts() > 0)
     if len(evaluated) == 0:
         raise InvalidInput("no query has a relevant gallery item; check labels and qrels")
@@ -179,7 +182,7 @@ def _curve(
     for start in range(0, q, chunk):
         at = slice(start, min(start + chunk, q))
         rows = queries[at]
-        sides = _without_own(scores(rows), relevance.own[rows])
+        sides = _without(scores(rows), relevance.left_out(rows))
         grades = relevance.grades(rows)
         for step, count in enumerate(backfilled):
             on_new_side = np.zeros(n, dtype=np.bool_)
@@ -201,13 +204,12 @@ def _measure(
         into[name][:] = metric(ranked)
 
 
-def _without_own(scores: Scores, own: NDArray[np.intp]) -> Scores:
-    """Copies in which the query's own item is in no list."""
-    rows = np.flatnonzero(own >= 0)
+def _without(scores: Scores, left_out: tuple[NDArray[np.intp], NDArray[np.intp]]) -> Scores:
+    """Copies in which what a query leaves out is in no list."""
 
     def copied(matrix: FloatArray) -> FloatArray:
         out = np.array(matrix, dtype=np.float32)
-        out[rows, own[rows]] = -np.inf
+        out[left_out] = -np.inf
         return out
 
     return Scores(*map(copied, (scores.new, scores.old, scores.new_new, scores.old_old)))

@@ -1,4 +1,8 @@
-"""One fit and its measurements: what a line of the results holds."""
+"""One fit and its measurements: what a line of the results holds.
+
+A method's name may have a suffix: ``auto+labels`` may use labels, and ``rank_merge+rrf`` merges
+the lists of both sides as other tools do (:data:`crossfade.baselines.MERGES`, ``isotonic``).
+"""
 
 from __future__ import annotations
 
@@ -6,34 +10,74 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from crossfade.baselines import MERGES, evaluate_merge
 from crossfade.bench.dataset import DataSet
 from crossfade.embeddings import Pairs
-from crossfade.evaluation import METRICS, evaluate
+from crossfade.errors import InvalidInput
+from crossfade.evaluation import METRICS, EvaluationResult, evaluate
 from crossfade.fit.api import fit
 from crossfade.fit.methods import METHODS, method_named
 from crossfade.fit.settings import ProgressCallback
 from crossfade.upgrade import Mode, Side, Upgrade
 
-__all__ = ["AUTO_WITH_LABELS", "can_search", "check_method", "fit_method", "measure", "uses_labels"]
+__all__ = [
+    "EVERY_METHOD",
+    "can_search",
+    "check_method",
+    "fit_method",
+    "is_method",
+    "measure",
+    "merge_of",
+    "uses_labels",
+]
 
-AUTO_WITH_LABELS = "auto+labels"
+_LABELS = "labels"
+_MERGES = (*MERGES, "isotonic")
+EVERY_METHOD = (
+    *METHODS,
+    *(f"rank_merge+{name}" for name in _MERGES if name != "raw"),
+    "auto",
+    "auto+labels",
+)
+"""Every method, rank merge under the merges of other tools, and ``auto`` both ways."""
 _STEPS = 11
 _DIGITS = 5
 _FIGURES = ("old_old", "new_new", "auc", "gain_share", "worst_point", "drop", "end_point")
 
 
 def check_method(name: str) -> str:
-    """The name, if it is ``auto``, ``auto+labels``, or a fitting method's.
+    """The name, if it is ``auto`` or a fitting method's, with or without a suffix.
 
     Raises:
         InvalidInput: it is not.
     """
-    return name if name in ("auto", AUTO_WITH_LABELS) else method_named(name).name
+    if not is_method(name):
+        base, _, suffix = name.partition("+")
+        if base == "auto" or method_named(base):
+            raise InvalidInput(
+                f"unknown suffix {suffix!r} of {base}; choose one of {', '.join(_MERGES)}, or "
+                "auto+labels"
+            )
+    return name
+
+
+def is_method(name: str) -> bool:
+    """Whether :func:`check_method` would take it."""
+    base, plus, suffix = name.partition("+")
+    known_suffix = not plus or suffix in _MERGES or name == f"auto+{_LABELS}"
+    return (base == "auto" or base in METHODS) and known_suffix
+
+
+def merge_of(name: str) -> str | None:
+    """The merge that a method's name asks for; None for the upgrade's own."""
+    suffix = name.partition("+")[2]
+    return suffix if suffix in _MERGES else None
 
 
 def uses_labels(method: str) -> bool:
     """Whether fitting is told the classes; everything else never sees them."""
-    return method == AUTO_WITH_LABELS or (method != "auto" and METHODS[method].needs_labels)
+    base, _, suffix = method.partition("+")
+    return suffix == _LABELS or (base != "auto" and METHODS[base].needs_labels)
 
 
 def fit_method(
@@ -46,19 +90,21 @@ def fit_method(
 ) -> Upgrade:
     """Fit on the fit rows only, with labels only if the method is one that uses them."""
     pairs: Pairs = data.fit if uses_labels(method) else data.fit.without_labels()
-    name = "auto" if method == AUTO_WITH_LABELS else method
-    return fit(pairs, name, seed=seed, epochs=epochs, progress=progress)
+    return fit(pairs, method.partition("+")[0], seed=seed, epochs=epochs, progress=progress)
 
 
-def can_search(upgrade: Upgrade, mode: str) -> bool:
-    """Whether the upgrade has what the mode needs."""
-    return Mode(mode) is not Mode.TWO_ENCODER or upgrade.two_encoder is not None
+def can_search(upgrade: Upgrade, method: str, mode: str) -> bool:
+    """Whether the upgrade has what the mode needs; other tools' merges know one mode."""
+    if Mode(mode) is Mode.ONE_ENCODER:
+        return True
+    return upgrade.two_encoder is not None and merge_of(method) is None
 
 
 def measure(
     upgrade: Upgrade,
     data: DataSet,
     *,
+    method: str,
     seed: int,
     mode: str,
     order: str,
@@ -70,18 +116,13 @@ def measure(
     ``upgrade`` says of each metric whether the new model is better than the old one at all.
     """
     started = time.monotonic()
-    result = evaluate(
-        upgrade,
-        data.gallery,
-        data.queries,
-        qrels=data.qrels,
-        ignored=data.ignored,
-        steps=_STEPS,
-        order=order,
-        seed=seed,
-        mode=mode,
-        on_progress=on_progress,
-    ).to_json()
+    merge = merge_of(method)
+    evaluated = (
+        _evaluate(upgrade, data, seed, mode, order, on_progress)
+        if merge is None
+        else _evaluate_merge(upgrade, data, merge, seed, order)
+    )
+    result = evaluated.to_json()
     return {
         "chosen": upgrade.method,
         "encoders": 2 if Mode(mode) is Mode.TWO_ENCODER or upgrade.side is Side.NONE else 1,
@@ -97,6 +138,45 @@ def measure(
         "negative_flips": _rounded(result["negative_flips"]),
         "negative_flips_consecutive": _rounded(result["negative_flips_consecutive"]),
     }
+
+
+def _evaluate(
+    upgrade: Upgrade,
+    data: DataSet,
+    seed: int,
+    mode: str,
+    order: str,
+    on_progress: Callable[[int, int], None] | None,
+) -> EvaluationResult:
+    return evaluate(
+        upgrade,
+        data.gallery,
+        data.queries,
+        qrels=data.qrels,
+        ignored=data.ignored,
+        steps=_STEPS,
+        order=order,
+        seed=seed,
+        mode=mode,
+        on_progress=on_progress,
+    )
+
+
+def _evaluate_merge(
+    upgrade: Upgrade, data: DataSet, merge: str, seed: int, order: str
+) -> EvaluationResult:
+    return evaluate_merge(
+        upgrade,
+        data.gallery,
+        data.queries,
+        merge=merge,
+        pairs=data.fit,
+        qrels=data.qrels,
+        ignored=data.ignored,
+        steps=_STEPS,
+        order=order,
+        seed=seed,
+    )
 
 
 def _rounded(values: list[float]) -> list[float]:

@@ -68,7 +68,7 @@ class BenchPlan:
         return [
             Step(suite, seed, method, mode)
             for method in methods
-            for mode in self.modes or (_BOTH if method.startswith("auto") else _BOTH[:1])
+            for mode in self.modes or (_BOTH if method in ("auto", "auto+labels") else _BOTH[:1])
         ]
 
     def all_steps(self) -> list[Step]:

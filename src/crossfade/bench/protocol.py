@@ -117,8 +117,8 @@ class _Session:
                     self._measure(data, fingerprint, upgrade, step)
 
     def _measure(self, data: DataSet, fingerprint: str, upgrade: Upgrade, step: Step) -> None:
-        if not can_search(upgrade, step.mode):
-            self.narrator.say(f"{step}: left out, the method has nothing to combine two models")
+        if not can_search(upgrade, step.method, step.mode):
+            self.narrator.say(f"{step}: left out, there is nothing to combine two models with")
             self._done(step)
             return
         started = time.monotonic()
@@ -126,6 +126,7 @@ class _Session:
             figures = measure(
                 upgrade,
                 data,
+                method=step.method,
                 seed=step.seed,
                 mode=step.mode,
                 order=self.plan.order,

@@ -73,7 +73,7 @@ class Group:
     @property
     def name(self) -> str:
         """Method and what it chose; two encoders and an order that is not random are told."""
-        chosen = sorted({run["chosen"] for run in self.runs} - {self.method})
+        chosen = sorted({run["chosen"] for run in self.runs} - {self.method.partition("+")[0]})
         parts = [self.method + (f" ({', '.join(chosen)})" if chosen else "")]
         parts += ["2 encoders"] if self.encoders == 2 else []
         parts += [f"order {self.order}"] if self.order != "random" else []

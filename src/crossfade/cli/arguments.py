@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crossfade.fit.methods import METHODS
+from crossfade.bench.measure import is_method
 from crossfade.upgrade import Mode
 
 __all__ = ["spread_lists"]
 
 _LIST_OPTIONS = ("--compare", "--methods", "--modes")
-_LIST_WORDS = {*METHODS, "auto", "auto+labels", "all", *(mode.value for mode in Mode)}
+_LIST_WORDS = {"all", *(mode.value for mode in Mode)}
 
 
 def spread_lists(arguments: Sequence[str]) -> list[str]:
@@ -28,12 +28,16 @@ def spread_lists(arguments: Sequence[str]) -> list[str]:
             out.append(argument)
         elif first_value and option and not argument.startswith("-"):
             out += _repeated(option, argument.split(","))[1:]
-        elif option and set(argument.split(",")) <= _LIST_WORDS:
+        elif option and all(map(_is_value, argument.split(","))):
             out += _repeated(option, argument.split(","))
         else:
             option = None
             out.append(argument)
     return out
+
+
+def _is_value(word: str) -> bool:
+    return is_method(word) or word in _LIST_WORDS
 
 
 def _split_equals(arguments: Sequence[str]) -> list[str]:

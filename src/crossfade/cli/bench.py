@@ -21,7 +21,7 @@ from crossfade.bench import (
     suites_named,
     write_bench_report,
 )
-from crossfade.bench.measure import check_method
+from crossfade.bench.measure import EVERY_METHOD, check_method
 from crossfade.bench.packages import require
 from crossfade.bench.report import RESULTS
 from crossfade.bench.summary import Group, groups_of
@@ -32,13 +32,12 @@ from crossfade.errors import InvalidInput
 from crossfade.evaluation.orders import ORDERS
 from crossfade.evaluation.report.drawing import require_plots
 from crossfade.evaluation.report.summary import NAMES
-from crossfade.fit.methods import METHODS
 from crossfade.fit.settings import FitProgress
 from crossfade.upgrade import Mode
 
 __all__ = ["bench"]
 
-_EVERY_METHOD = "all"
+_ALL_METHODS = "all"
 _SEEDS, _QUICK_SEEDS = 3, 1
 
 
@@ -69,7 +68,9 @@ def run(
     ],
     methods: Annotated[
         list[str] | None,
-        typer.Option(help="Methods, auto, auto+labels, or all; several are allowed."),
+        typer.Option(
+            help="Methods, auto, auto+labels, METHOD+MERGE (e.g. rank_merge+rrf), or all."
+        ),
     ] = None,
     seeds: Annotated[
         int | None, typer.Option(help="How many seeds: 3, or 1 with --quick.", min=1)
@@ -201,8 +202,8 @@ def _families() -> list[str]:
 def _methods(names: list[str] | None) -> list[str] | None:
     if not names:
         return None
-    if _EVERY_METHOD in names:
-        return [*METHODS, "auto"]
+    if _ALL_METHODS in names:
+        return list(EVERY_METHOD)
     return [check_method(name) for name in dict.fromkeys(names)]
 
 
