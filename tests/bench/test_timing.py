@@ -26,7 +26,7 @@ def test_the_same_kind_comes_first_then_the_method_then_any() -> None:
     assert left.seconds == 200.0
     left.done(C, 20.0)
     assert left.seconds == 100.0
-    assert left.describe() == "1 runs left, about 2 min"
+    assert left.describe() == "1 run left, about 2 min"
 
 
 def test_skipped_runs_teach_nothing() -> None:

@@ -21,7 +21,6 @@ RESULTS = "runs.jsonl"
 _TABLES = "tables.md"
 _HEAD = (
     "method",
-    "encoders",
     "seeds",
     "old → new",
     "gain share",
@@ -88,7 +87,6 @@ def _row(group: Group) -> tuple[str, ...]:
     share = group.figure("gain_share")
     return (
         group.name,
-        str(group.encoders),
         str(len(group.runs)),
         f"{group.figure('old_old').mean():.3f} → {group.figure('new_new').mean():.3f}",
         f"{percent(share.mean())} ± {100 * share.std():.1f}",

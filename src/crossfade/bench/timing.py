@@ -43,9 +43,8 @@ class TimeLeft:
         seconds = self.seconds
         if runs == 0:
             return "nothing left"
-        if seconds is None:
-            return f"{runs} runs left"
-        return f"{runs} runs left, about {_spoken(seconds)}"
+        counted = "1 run left" if runs == 1 else f"{runs} runs left"
+        return counted if seconds is None else f"{counted}, about {_spoken(seconds)}"
 
     def _learn(self, kind: Kind, seconds: float) -> None:
         for key in (kind, kind[1:2], ()):

@@ -239,8 +239,8 @@ def _cells(group: Group) -> list[str]:
     return [
         group.name,
         str(len(group.runs)),
-        f"{share.mean():.1%} ± {share.std():.1%}",
-        f"{group.figure('worst_point').min():+.4f}",
-        f"{group.figure('drop').max():.4f}",
-        f"{group.figure('end_point').mean():+.4f}",
+        f"{share.mean():.1%} ± {100 * share.std():.1f}",
+        f"{group.figure('worst_point').min():+.3f}",
+        f"{group.figure('drop').max():.3f}",
+        f"{group.figure('end_point').mean():+.3f}",
     ]
