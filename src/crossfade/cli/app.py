@@ -20,6 +20,7 @@ from crossfade.cli.demo import demo
 from crossfade.cli.evaluate import evaluate
 from crossfade.cli.fit import fit
 from crossfade.cli.output import message as tell
+from crossfade.cli.stores import stores
 from crossfade.errors import CrossfadeError
 
 __all__ = ["app", "main"]
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(fit)
 app.command()(evaluate)
+app.command()(stores)
 app.add_typer(bench, name="bench")
 
 

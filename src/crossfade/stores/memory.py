@@ -37,7 +37,18 @@ from crossfade.stores.checks import (
 )
 from crossfade.stores.filters import Filter, check_filter, matches
 
-__all__ = ["MemoryStore", "open_store"]
+__all__ = ["CAPABILITIES", "MemoryStore", "open_store"]
+
+CAPABILITIES = Capabilities(
+    scheme="memory",
+    persistent=False,
+    approximate=False,
+    server=False,
+    extra=None,
+    uri="memory://NAME",
+    atomic_batches=True,
+    tested_against="itself: it is the oracle",
+)
 
 _NAMED: dict[str, MemoryStore] = {}
 _NAMED_LOCK = threading.Lock()
@@ -65,9 +76,7 @@ class _Row:
 class MemoryStore(Store):
     """Items in a dictionary behind one lock."""
 
-    capabilities = Capabilities(
-        scheme="memory", persistent=False, approximate=False, server=False, extra=None
-    )
+    capabilities = CAPABILITIES
 
     def __init__(self) -> None:
         self._lock = threading.RLock()

@@ -14,7 +14,7 @@ from crossfade.stores.base import Store
 
 __all__ = ["known_schemes", "open_store", "redact_text", "redact_uri"]
 
-_GROUP = "crossfade.stores"
+GROUP = "crossfade.stores"
 _HIDDEN = "***"
 _SECRET = re.compile(
     r"pass|pwd|secret|token|key|auth|cred|sig|session|cookie|bearer|jwt", re.IGNORECASE
@@ -84,8 +84,8 @@ def open_store(uri: str) -> Store:
 
 def known_schemes() -> list[str]:
     """The schemes that :func:`open_store` understands here."""
-    return sorted({entry.name for entry in entry_points(group=_GROUP)})
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
 def _entry(scheme: str) -> EntryPoint | None:
-    return next(iter(entry_points(group=_GROUP, name=scheme)), None)
+    return next(iter(entry_points(group=GROUP, name=scheme)), None)

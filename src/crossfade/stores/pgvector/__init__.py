@@ -14,9 +14,23 @@ password file; in a URI it is never shown, logged or stored.
 from __future__ import annotations
 
 from crossfade.errors import MissingExtra
-from crossfade.stores.base import Store
+from crossfade.stores.base import Capabilities, Guard, Store
 
-__all__ = ["open_store"]
+__all__ = ["CAPABILITIES", "open_store"]
+
+CAPABILITIES = Capabilities(
+    scheme="postgresql",
+    persistent=True,
+    approximate=True,
+    server=True,
+    extra="pgvector",
+    uri="postgresql://USER@HOST:PORT/DB?table=NAME",
+    package="psycopg",
+    atomic_batches=True,
+    conditional_write=Guard.STORE,
+    several_processes=True,
+    tested_against="PostgreSQL 18, pgvector 0.8",
+)
 
 
 def open_store(location: str) -> Store:

@@ -11,7 +11,6 @@ from psycopg import sql
 from crossfade.embeddings import FloatArray, Space
 from crossfade.errors import StoreError, StoreUnavailable
 from crossfade.stores.base import (
-    Capabilities,
     Draft,
     Id,
     Item,
@@ -30,6 +29,7 @@ from crossfade.stores.checks import (
     plain_ids,
 )
 from crossfade.stores.filters import Filter, check_filter
+from crossfade.stores.pgvector import CAPABILITIES
 from crossfade.stores.pgvector.address import Address
 from crossfade.stores.pgvector.catalog import Catalog, VectorColumn, named
 from crossfade.stores.pgvector.conditional import set_vectors
@@ -56,9 +56,7 @@ class PgvectorStore(Store):
     writes is there whole or not at all, and survives whatever the server promises to survive.
     """
 
-    capabilities = Capabilities(
-        scheme="postgresql", persistent=True, approximate=True, server=True, extra="pgvector"
-    )
+    capabilities = CAPABILITIES
 
     def __init__(
         self, address: Address, connections: Connections, catalog: Catalog, layout: Layout

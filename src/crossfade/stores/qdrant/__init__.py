@@ -9,9 +9,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from crossfade.errors import InvalidInput, MissingExtra
-from crossfade.stores.base import Store
+from crossfade.stores.base import Capabilities, Store
 
-__all__ = ["open_store"]
+__all__ = ["CAPABILITIES", "open_store"]
+
+CAPABILITIES = Capabilities(
+    scheme="qdrant",
+    persistent=True,
+    approximate=False,
+    server=False,
+    extra="qdrant",
+    uri="qdrant://PATH",
+    package="qdrant_edge",
+    tested_against="qdrant-edge-py 0.9",
+)
 
 
 def open_store(location: str) -> Store:

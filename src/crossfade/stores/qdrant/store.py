@@ -13,7 +13,6 @@ import qdrant_edge as edge
 
 from crossfade.embeddings import FloatArray, Space
 from crossfade.stores.base import (
-    Capabilities,
     Draft,
     Id,
     Item,
@@ -32,6 +31,7 @@ from crossfade.stores.checks import (
     plain_ids,
 )
 from crossfade.stores.filters import Filter, check_filter
+from crossfade.stores.qdrant import CAPABILITIES
 from crossfade.stores.qdrant.conditions import condition
 from crossfade.stores.qdrant.engine import Engine
 from crossfade.stores.qdrant.folder import Folder, StoredSpace
@@ -60,9 +60,7 @@ class QdrantStore(Store):
     :meth:`flush`.
     """
 
-    capabilities = Capabilities(
-        scheme="qdrant", persistent=True, approximate=False, server=False, extra="qdrant"
-    )
+    capabilities = CAPABILITIES
 
     def __init__(self, path: Path) -> None:
         self._write_lock = threading.RLock()

@@ -2,7 +2,14 @@
 
 The semantics are those of the embedded store, ``qdrant://PATH``. An API key comes from the
 environment variable ``CROSSFADE_QDRANT_API_KEY``, never from the URI. Servers from 1.16 on are
-taken, and vector names must be allowed to be added to a collection that is there.
+taken; they must be able to add a vector name to a collection that is there.
+
+The contract runs on the client's local mode. It was not run against a server here: name one in
+``CROSSFADE_QDRANT_URL``, e.g. ``http://localhost:6333``, and the tests do. A conditional write
+names the version of each of its points in the server's own ``update_filter``, so any number of
+processes may write; a ``put`` goes in several requests and may be cut off between two of them.
+Pointers are points of their own in the collection. The server builds its index by itself;
+``build_index`` waits for it.
 """
 
 from __future__ import annotations
