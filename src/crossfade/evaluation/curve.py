@@ -30,20 +30,30 @@ class Scores:
     Attributes:
         new: an item's score once it is backfilled. old: its score before.
         new_new: the new model alone. old_old: the old model alone.
+        new_at: from a coverage to the scores of backfilled items there, where they depend on
+            it (two encoders); None where they are always ``new``.
     """
 
     new: FloatArray
     old: FloatArray
     new_new: FloatArray
     old_old: FloatArray
+    new_at: Callable[[float], FloatArray] | None = None
 
     def of(self, queries: slice) -> Scores:
         """The scores of some of these queries."""
+        at = self.new_at
         return Scores(
-            self.new[queries], self.old[queries], self.new_new[queries], self.old_old[queries]
+            self.new[queries],
+            self.old[queries],
+            self.new_new[queries],
+            self.old_old[queries],
+            None if at is None else lambda coverage: at(coverage)[queries],
         )
 
 
+LeftOut = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Rows and columns of what queries leave out."""
 ScoreFunction = Callable[[NDArray[np.intp]], Scores]
 """From the rows of some queries to their scores."""
 
@@ -173,31 +183,61 @@ def _fill(
     turning: NDArray[Any],
 ) -> None:
     """Rank one chunk of queries, block by block: a block's lists fit the processor's cache."""
-    queries, n = curve.queries[part], scores.new.shape[1]
-    size = max(1, _BLOCK_SCORES // n)
-    for start in range(0, len(queries), size):
-        block = slice(start, start + size)
-        rows = queries[block]
-        at = slice(part.start + start, part.start + start + len(rows))
-        _fill_block(curve, at, scores.of(block), relevance, turning)
+    blocks = _blocks(curve, part, scores.new.shape[1])
+    for at, rows in blocks:
+        queries = curve.queries[at]
+        grades, left_out = relevance.grades(queries), relevance.left_out(queries)
+        if scores.new_at is None:
+            _fill_merged(curve, at, scores.of(rows), grades, left_out, turning)
+        for cell, plain in ((curve.old_old, scores.old_old), (curve.new_new, scores.new_new)):
+            ranked = rank_plain(_without(plain[rows], left_out), grades)
+            for name, metric in METRICS.items():
+                cell[name][at] = metric(ranked)
+    if scores.new_at is not None:
+        for step, coverage in enumerate(curve.coverage):
+            new, moved = scores.new_at(float(coverage)), turning <= step
+            for at, rows in blocks:
+                _fill_step(curve, step, at, np.where(moved, new[rows], scores.old[rows]), relevance)
 
 
-def _fill_block(
-    curve: BackfillingCurve, at: slice, scores: Scores, relevance: Relevance, turning: NDArray[Any]
+def _blocks(curve: BackfillingCurve, part: slice, n: int) -> list[tuple[slice, slice]]:
+    """Where a chunk's blocks stand in the curve, and in the chunk."""
+    count, size = len(curve.queries[part]), max(1, _BLOCK_SCORES // n)
+    starts = range(0, count, size)
+    ends = [min(start + size, count) for start in starts]
+    return [
+        (slice(part.start + start, part.start + end), slice(start, end))
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def _fill_merged(
+    curve: BackfillingCurve,
+    at: slice,
+    scores: Scores,
+    grades: NDArray[Any],
+    left_out: LeftOut,
+    turning: NDArray[Any],
 ) -> None:
-    queries = curve.queries[at]
-    grades, left_out = relevance.grades(queries), relevance.left_out(queries)
+    """All steps of a block at once, from scores that do not depend on the coverage."""
     new, old = _without(scores.new, left_out), _without(scores.old, left_out)
     for step, ranked in enumerate(rank_merged(new, old, grades, turning, len(curve.coverage))):
         for name, metric in METRICS.items():
             curve.merged[name][step, at] = metric(ranked)
-    for cell, plain in ((curve.old_old, scores.old_old), (curve.new_new, scores.new_new)):
-        ranked = rank_plain(_without(plain, left_out), grades)
-        for name, metric in METRICS.items():
-            cell[name][at] = metric(ranked)
 
 
-def _without(scores: FloatArray, left_out: tuple[NDArray[np.intp], NDArray[np.intp]]) -> FloatArray:
+def _fill_step(
+    curve: BackfillingCurve, step: int, at: slice, merged: FloatArray, relevance: Relevance
+) -> None:
+    """One step of a block, from the scores that its items have at that coverage."""
+    queries = curve.queries[at]
+    left_out = relevance.left_out(queries)
+    ranked = rank_plain(_without(merged, left_out), relevance.grades(queries))
+    for name, metric in METRICS.items():
+        curve.merged[name][step, at] = metric(ranked)
+
+
+def _without(scores: FloatArray, left_out: LeftOut) -> FloatArray:
     """A copy in which what a query leaves out comes last, where it is never relevant."""
     if np.isnan(scores).any():
         raise InvalidInput(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -79,7 +79,14 @@ class GalleryScorer:
                 scores.old[at] = queries.old_side.scores(block.old, block.mapped)
         if self.mode is Mode.OLD:
             return Scores(scores.old_old, scores.old_old, scores.new_new, scores.old_old)
-        return scores
+        if queries.old_side.two_encoder is None:
+            return scores
+        return replace(
+            scores,
+            new_at=lambda coverage: queries.old_side.backfilled(
+                scores.new, scores.old_old, coverage
+            ),
+        )
 
     def _prepare(self, rows: NDArray[np.intp]) -> _Queries:
         new, old = self.queries.new_rows(rows), self.queries.old_rows(rows)

@@ -14,11 +14,18 @@ _SAMPLE_ROWS = 1_000
 
 
 def two_encoder_reference(pairs: Pairs, settings: FitSettings) -> TwoEncoder | None:
-    """A seeded sample of the pairs' old embeddings with the default weights.
+    """A seeded sample of the pairs with the weights of the settings.
 
     Returns None for fewer than two pairs, which have no scale.
     """
     if len(pairs) < 2:
         return None
     rows = np.random.default_rng(settings.seed).permutation(len(pairs))[:_SAMPLE_ROWS]
-    return TwoEncoder(settings.two_encoder_weight, pairs.old_rows(np.sort(rows)))
+    rows = np.sort(rows)
+    return TwoEncoder(
+        settings.two_encoder_weight,
+        settings.two_encoder_new_weight,
+        settings.two_encoder_offset,
+        pairs.old_rows(rows),
+        pairs.new_rows(rows),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossfade.embeddings import FloatArray, Space
+from crossfade.embeddings import FloatArray, Space, normalise
 from crossfade.upgrade import Affine, Calibration, Side, Transform, TwoEncoder, Upgrade
 
 __all__ = ["make_upgrade"]
@@ -31,6 +31,10 @@ def make_upgrade(
     """
     rng = np.random.default_rng(seed)
     side = Side(side)
+    two_encoder = None
+    if reference_old is not None:
+        reference_new = normalise(rng.normal(size=(len(reference_old), dim_new)))
+        two_encoder = TwoEncoder(weight, 0.5, 0.2, reference_old, reference_new)
 
     def linear(dim_in: int, dim_out: int) -> Transform:
         weights = rng.normal(size=(dim_in, dim_out)).astype(np.float32)
@@ -45,5 +49,5 @@ def make_upgrade(
         forward=linear(dim_old, dim_new) if side is Side.ITEMS else None,
         rho=linear(dim_new, dim_new) if rho else None,
         calibration=Calibration.affine(0.8, 0.1) if calibration is None else calibration,
-        two_encoder=None if reference_old is None else TwoEncoder(weight, reference_old),
+        two_encoder=two_encoder,
     )

@@ -23,7 +23,7 @@ from crossfade.upgrade.upgrade import Side, Upgrade
 
 __all__ = ["FORMAT_VERSION", "load", "save", "upgrade_id"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
 OTHERS = (WEIGHTS,)
@@ -95,7 +95,9 @@ def _content(upgrade: Upgrade) -> dict[str, Any]:
         "side": upgrade.side.value,
         "transforms": transforms,
         "calibration": upgrade.calibration.describe(),
-        "two_encoder": None if two is None else {"weight": two.weight},
+        "two_encoder": None
+        if two is None
+        else {"weight": two.weight, "new_weight": two.new_weight, "offset": two.offset},
         # Left out where there is none, so that the ids of other upgrades stay what they were.
         **({} if between is None else {"interpolation": between.describe()}),
         "report": dict(upgrade.report),
@@ -110,6 +112,7 @@ def _tensors(upgrade: Upgrade) -> dict[str, FloatArray]:
             tensors.update({f"{name}.{key}": value for key, value in transform.tensors().items()})
     if upgrade.two_encoder is not None:
         tensors["two_encoder.reference_old"] = upgrade.two_encoder.reference_old
+        tensors["two_encoder.reference_new"] = upgrade.two_encoder.reference_new
     return tensors
 
 
@@ -135,7 +138,13 @@ def _restore(manifest: Mapping[str, Any], tensors: Mapping[str, FloatArray]) -> 
         calibration=Calibration.restore(manifest["calibration"]),
         two_encoder=None
         if two is None
-        else TwoEncoder(two["weight"], tensors["two_encoder.reference_old"]),
+        else TwoEncoder(
+            two["weight"],
+            two["new_weight"],
+            two["offset"],
+            tensors["two_encoder.reference_old"],
+            tensors["two_encoder.reference_new"],
+        ),
         interpolation=None if between is None else Interpolation.restore(between),
         report=manifest["report"],
     )

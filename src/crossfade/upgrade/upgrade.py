@@ -14,7 +14,7 @@ from crossfade.errors import InvalidInput
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.interpolation import Interpolation
 from crossfade.upgrade.transform import Transform
-from crossfade.upgrade.two_encoder import Combiner, TwoEncoder
+from crossfade.upgrade.two_encoder import Combiner, SampleScores, TwoEncoder
 
 __all__ = ["Mode", "OldSide", "Side", "Upgrade"]
 
@@ -106,11 +106,17 @@ class Upgrade:
                 )
         if self.interpolation and self.psi is None:
             raise InvalidInput("an interpolated query needs psi: it lies between old and psi(new)")
-        if self.two_encoder and self.two_encoder.reference_old.shape[1:] != (self.source.dim,):
-            raise InvalidInput(
-                f"two-encoder sample has shape {self.two_encoder.reference_old.shape}, "
-                f"wanted (m, {self.source.dim})"
-            )
+        self._check_sample()
+
+    def _check_sample(self) -> None:
+        two = self.two_encoder
+        if two is None:
+            return
+        for rows, space in ((two.reference_old, self.source), (two.reference_new, self.target)):
+            if rows.shape[1:] != (space.dim,):
+                raise InvalidInput(
+                    f"two-encoder sample has shape {rows.shape}, wanted (m, {space.dim})"
+                )
 
     @cached_property
     def id(self) -> str:
@@ -155,6 +161,15 @@ class Upgrade:
             return None
         return self.forward(unit_rows(old, dim=self.source.dim, name="old embeddings"))
 
+    @cached_property
+    def sample_images(self) -> tuple[FloatArray, FloatArray]:
+        """The two-encoder sample as the two sides' indexes would hold it, ``(m, d)`` each."""
+        assert self.two_encoder is not None
+        searched = self.map_items(self.two_encoder.reference_old)
+        if searched is None:
+            searched = self.two_encoder.reference_old
+        return searched, self.store_new(self.two_encoder.reference_new)
+
     def old_side(
         self, query_new: Any, query_old: Any | None = None, mode: Mode | str = Mode.ONE_ENCODER
     ) -> OldSide:
@@ -182,12 +197,13 @@ class Upgrade:
         new = unit_rows(query_new, dim=self.target.dim, name="query_new")
         if old is not None and len(old) != len(new):
             raise InvalidInput(f"query_old has {len(old)} rows, query_new {len(new)}")
-        mapped_query = self.psi(new) if self.psi else self.store_new(new) if self.forward else old
+        stored_query = self.store_new(new)
+        mapped_query = self.psi(new) if self.psi else stored_query if self.forward else old
         assert mapped_query is not None
         if self.interpolation is not None and old is not None:
             mapped_query = self.interpolation(old, mapped_query)
         two = self.two_encoder if mode is Mode.TWO_ENCODER else None
-        return OldSide(self, mapped_query, old if two else None, two)
+        return OldSide(self, mapped_query, stored_query, old if two else None, two)
 
     def _require_old_side(self, mode: Mode) -> None:
         if mode is Mode.OLD:
@@ -226,11 +242,13 @@ class OldSide:
     Attributes:
         search_query: ``(q, d)`` unit vectors for the index that the map works on (the mapped
             vectors for side ``items``, the old ones otherwise).
+        stored_query: ``(q, d_new)`` for the stored new vectors.
         old_query: ``(q, d_old)`` for the old vectors as well, in two-encoder mode only.
     """
 
     upgrade: Upgrade
     search_query: FloatArray
+    stored_query: FloatArray
     old_query: FloatArray | None
     two_encoder: TwoEncoder | None
 
@@ -251,7 +269,18 @@ class OldSide:
 
         They rise with either view; a search over both indexes relies on that.
         """
-        return self._combiner(self.calibrated(searched), old)
+        return self._combiner.old_side(self.calibrated(searched), old)
+
+    def backfilled(self, new: FloatArray, old: FloatArray, coverage: float) -> FloatArray:
+        """Two-encoder scores of backfilled items from their raw similarities ``(q, n)``.
+
+        At coverage 1 they are ``new`` itself. They rise with either view.
+
+        Args:
+            new: of the stored new vectors to the stored query.
+            old: of the old vectors to the old query.
+        """
+        return self._combiner.new_side(new, old, coverage)
 
     def calibrated(self, scores: Any) -> FloatArray:
         """Raw similarities of the searched index, on the new side's scale (one encoder)."""
@@ -259,10 +288,14 @@ class OldSide:
 
     @cached_property
     def _combiner(self) -> Combiner:
-        assert self.two_encoder is not None and self.old_query is not None
-        reference = self.two_encoder.reference_old
-        images = self.upgrade.map_items(reference)
-        return self.two_encoder.combiner(
-            self.calibrated(self.search_query @ (reference if images is None else images).T),
-            self.old_query @ reference.T,
+        rule = self.two_encoder
+        assert rule is not None and self.old_query is not None
+        searched, stored = self.upgrade.sample_images
+        return Combiner(
+            rule,
+            SampleScores(
+                mapped=self.calibrated(self.search_query @ searched.T),
+                old=self.old_query @ rule.reference_old.T,
+                new=self.stored_query @ stored.T,
+            ),
         )

@@ -1,0 +1,141 @@
+"""Searching with both encoders: candidates of every view, rescored from their stored vectors.
+
+An item's side is what it is when its vectors are read, in one read for all of them, so it is
+on exactly one. Of the three views, the old one is of all items that hold an old vector; the
+mapped one of items not yet backfilled; the new one of those that are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crossfade.embeddings import FloatArray, Space
+from crossfade.gallery.merge import Candidate, HitSide
+from crossfade.gallery.request import Request, closest
+from crossfade.stores import Id, Item, Match, Store, id_order
+from crossfade.upgrade import OldSide
+
+__all__ = ["TwoViews", "over_fetch"]
+
+_ROUNDING = 1e-5
+"""Two ways to compute one inner product in float32 differ by less."""
+_QUERIES_TOGETHER = 32
+"""Queries whose candidates are rescored together; bounds the matrix of scores."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Lists:
+    """The best of each view, for each query."""
+
+    mapped: Sequence[Sequence[Match]]
+    old: Sequence[Sequence[Match]]
+    new: Sequence[Sequence[Match]]
+
+    def ids(self) -> list[Id]:
+        views = (self.mapped, self.old, self.new)
+        found = {match.id for view in views for matches in view for match in matches}
+        return sorted(found, key=id_order)
+
+
+@dataclass(frozen=True, eq=False)
+class TwoViews:
+    """A gallery's sides as both models see them.
+
+    Attributes:
+        source: the space of old vectors. stored: of new ones. mapped: of forward-mapped old
+            vectors, for upgrades on the items' side.
+    """
+
+    store: Store
+    source: Space
+    stored: Space
+    mapped: Space | None
+
+    def search(self, queries: OldSide, request: Request, coverage: float) -> list[list[Candidate]]:
+        """The k best of both sides by both views.
+
+        All scores rise with every view, so nothing outside the lists scores above the
+        combination of their last entries (the threshold algorithm, Fagin, Lotem and Naor
+        2003, section 4). An exact search goes deeper until the k-th result passes that bound.
+        """
+        return [
+            found
+            for part in _parts(queries)
+            for found in self._search_part(part, request, coverage)
+        ]
+
+    def _search_part(
+        self, queries: OldSide, request: Request, coverage: float
+    ) -> list[list[Candidate]]:
+        depth = over_fetch(request.k)
+        while True:
+            lists = self._lists(queries, replace(request, k=depth))
+            # Counts may be a moment old; that nothing is left to move is seen here.
+            left = request.filter is not None or any(lists.mapped)
+            at = coverage if left else 1.0
+            found = self._rescore(queries, lists, request.k, at)
+            bounds = _bounds(queries, lists, depth, at)
+            if not request.exact or _all_settled(found, bounds, request.k):
+                return found
+            depth *= 4
+
+    def _lists(self, queries: OldSide, request: Request) -> _Lists:
+        assert queries.old_query is not None
+        index, stored = self.mapped or self.source, self.stored.name
+        # The new side last: an item that moves meanwhile is then seen twice, not never.
+        return _Lists(
+            mapped=closest(self.store, index, queries.search_query, request, lacks=stored),
+            old=closest(self.store, self.source, queries.old_query, request),
+            new=closest(self.store, self.stored, queries.stored_query, request),
+        )
+
+    def _rescore(
+        self, queries: OldSide, lists: _Lists, k: int, coverage: float
+    ) -> list[list[Candidate]]:
+        """The k best of all candidates for each query."""
+        scored = list(self._scored(queries, lists.ids(), coverage))
+        if not scored:
+            return [[] for _ in queries.search_query]
+        items = [item for _, group, _ in scored for item in group]
+        sides = [side for side, group, _ in scored for _ in group]
+        scores = np.concatenate([values for _, _, values in scored], axis=1)
+        by_id = sorted(range(len(items)), key=lambda row: id_order(items[row].id))
+        ranked = np.argsort(-scores[:, by_id], axis=1, kind="stable")[:, :k]
+        return [
+            [
+                Candidate(items[row].id, items[row].version, float(line[row]), sides[row])
+                for row in (by_id[place] for place in best)
+            ]
+            for line, best in zip(scores, ranked, strict=True)
+        ]
+
+    def _scored(
+        self, queries: OldSide, ids: Sequence[Id], coverage: float
+    ) -> Iterator[tuple[HitSide, list[Item], FloatArray]]:
+        """Items by side, with their scores ``(q, n)``."""
+        names = [space.name for space in (self.source, self.stored, self.mapped) if space]
+        present = [item for item in self.store.get(ids, vectors=names) if item is not None]
+        old, new = self.source.name, self.stored.name
+        mapped = None if self.mapped is None else self.mapped.name
+        both = [item for item in present if new in item.vectors and old in item.vectors]
+        alone = [item for item in present if new in item.vectors and old not in item.vectors]
+        waiting = [
+            item
+            for item in present
+            if new not in item.vectors and {old, mapped or old} <= item.vectors.keys()
+        ]
+        if both:
+            yield "new", both, _distinct(both, (new, old), _backfilled(queries, coverage))
+        if alone:
+            yield "new", alone, _distinct(alone, (new,), lambda rows: queries.stored_query @ rows.T)
+        if waiting:
+            views = (old,) if mapped is None else (old, mapped)
+            yield "old", waiting, _distinct(waiting, views, queries.scores)
+
+
+def over_fetch(k: int) -> int:
+    """How many candidates each view brings to a two-encoder search at first."""
+    return max(4 * k, 100)
