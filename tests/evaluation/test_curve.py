@@ -16,6 +16,9 @@ from crossfade.evaluation.metrics import METRICS, RankedRelevance
 from crossfade.evaluation.relevance import GradedRelevance
 
 
+_MATRICES = ("new", "old", "new_new", "old_old")
+
+
 @dataclass(frozen=True, eq=False)
 class World:
     """Scores of both sides and both models, grades, own items, and an order."""
@@ -26,7 +29,7 @@ class World:
 
     def curve(self, steps: int, chunk_queries: int | None = None) -> BackfillingCurve:
         return curve_from_scores(
-            lambda rows: Scores(*(matrix[rows] for matrix in vars(self.scores).values())),
+            lambda rows: Scores(*(getattr(self.scores, name)[rows] for name in _MATRICES)),
             self.relevance,
             self.order,
             coverage_grid(steps),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from crossfade.embeddings import IgnoredItems, Pairs, Qrels, Space
 from crossfade.errors import InvalidInput, SpaceMismatch
+from crossfade.evaluation.orders import backfill_order
 from crossfade.evaluation import METRICS, EvaluationResult, evaluate
 from crossfade.upgrade import Affine, Calibration, Side, Transform, TwoEncoder, Upgrade
 
@@ -64,7 +65,7 @@ def forward(pairs: Pairs, rho: Transform | None = None) -> Upgrade:
         Side.ITEMS,
         forward=linear(weight),
         rho=rho,
-        two_encoder=TwoEncoder(0.4, pairs.old[:50]),
+        two_encoder=TwoEncoder(0.4, 0.5, pairs.old[:50], pairs.new[:50]),
     )
 
 
@@ -173,6 +174,25 @@ def test_two_encoder_mode_uses_the_old_query_too() -> None:
     assert two.metrics["cmc@1"][0] == pytest.approx(np.mean(right))
     assert two.metrics["map"][0] != one.metrics["map"][0]
     assert two.metrics["map"][-1] == one.metrics["map"][-1]
+
+
+def test_in_two_encoder_mode_backfilled_items_score_by_both_models_as_far_as_they_are() -> None:
+    upgrade = UPGRADES["forward"]
+    result = evaluate(upgrade, GALLERY, QUERIES, mode="two-encoder", steps=5)
+    by_id = np.argsort(GALLERY.ids, kind="stable")
+    order = backfill_order("random", GALLERY, upgrade, seed=0)
+    queries = upgrade.old_side(QUERIES.new, QUERIES.old, "two-encoder")
+    waiting = queries.scores(GALLERY.old, upgrade.map_items(GALLERY.old))
+    for step, coverage in enumerate(result.coverage):
+        moved = np.isin(np.arange(60), order[: round(coverage * 60)])
+        both = queries.backfilled(
+            QUERIES.new @ GALLERY.new.T, QUERIES.old @ GALLERY.old.T, coverage
+        )
+        merged = np.where(moved, both, waiting)[:, by_id]
+        ranked = by_id[np.argsort(-merged, axis=1, kind="stable")]
+        right = GALLERY.labels[ranked[:, 0]] == QUERIES.labels
+        assert result.metrics["cmc@1"][step] == pytest.approx(np.mean(right))
+    assert result.metrics["map"][-1] == pytest.approx(result.new_new["map"])
 
 
 def test_a_query_whose_id_is_in_the_gallery_leaves_that_item_out() -> None:

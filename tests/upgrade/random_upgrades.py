@@ -53,7 +53,10 @@ def random_upgrade(
     rng = np.random.default_rng(seed)
     psi = random_transform(rng, d_new, d_old, hidden, skip)
     forward = random_transform(rng, d_old, d_new, hidden, skip)
-    sample = unit_rows(rng.normal(size=(20, d_old)))
+    two = None
+    if two_encoder is not None:
+        sample = (unit_rows(rng.normal(size=(20, d))) for d in (d_old, d_new))
+        two = TwoEncoder(two_encoder, 0.5, *sample)
     return Upgrade(
         method="random",
         source=Space("old", d_old),
@@ -63,7 +66,7 @@ def random_upgrade(
         forward=forward if side is Side.ITEMS else None,
         rho=random_transform(rng, d_new, d_new, hidden, "identity") if rho else None,
         calibration=calibration or Calibration(),
-        two_encoder=None if two_encoder is None else TwoEncoder(two_encoder, sample),
+        two_encoder=two,
         interpolation=interpolation if side is Side.QUERY else None,
         uncertainty=random_transform(rng, d_old, 1, hidden) if uncertainty else None,
         report={"seconds": 1.5, "settings": {"seed": seed}},

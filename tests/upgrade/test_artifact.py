@@ -93,7 +93,7 @@ def test_what_is_saved_is_loaded_bit_for_bit(
 def test_the_folder_holds_json_and_plain_tensors_and_no_pickle(folder: Path) -> None:
     assert sorted(file.name for file in folder.iterdir()) == [MANIFEST, WEIGHTS]
     manifest = read(folder)
-    assert manifest["format_version"] == FORMAT_VERSION == 1
+    assert manifest["format_version"] == FORMAT_VERSION == 2
     assert manifest["side"] == "query"
     assert manifest["id"] == full_upgrade().id
     header_bytes = int.from_bytes((folder / WEIGHTS).read_bytes()[:8], "little")
@@ -194,9 +194,9 @@ def test_fields_added_or_taken_away_are_refused(folder: Path) -> None:
         Upgrade.load(folder)
 
 
-@pytest.mark.parametrize("version", [2, 99, 0, None, "1", True, 1.5])
+@pytest.mark.parametrize("version", [1, 99, 0, None, "1", True, 1.5])
 def test_another_version_is_refused_before_anything_else(folder: Path, version: Any) -> None:
-    why = f"format version {version}, this release reads 1"
+    why = f"format version {version}, this release reads 2"
     forge(folder, lambda m: m.update(format_version=version))
     with pytest.raises(ArtifactError, match=why):
         Upgrade.load(folder)
@@ -211,8 +211,8 @@ def test_another_version_is_refused_before_anything_else(folder: Path, version: 
     [
         *("", "null", "[]", '"crossfade-upgrade"', "{}", '{"format": "other"}', "{", "\xff"),
         "[" * 9999,
-        '{"format": "crossfade-upgrade", "format_version": 1, "x": NaN}',
-        '{"format": "crossfade-upgrade", "format_version": 1, "x": 1e999}',
+        '{"format": "crossfade-upgrade", "format_version": 2, "x": NaN}',
+        '{"format": "crossfade-upgrade", "format_version": 2, "x": 1e999}',
     ],
 )
 def test_a_manifest_that_is_no_manifest_is_refused(folder: Path, text: str) -> None:
@@ -265,8 +265,9 @@ FORGERIES: list[Callable[[Json], object]] = [
     lambda m: m.update(calibration={"x": ["a", "b"], "y": [0, 1]}),
     lambda m: m.update(calibration=None),
     lambda m: m.update(two_encoder={}),
-    lambda m: m.update(two_encoder={"weight": 3}),
-    lambda m: m.update(two_encoder={"weight": "x"}),
+    lambda m: m.update(two_encoder={"weight": 3, "new_weight": 0.5}),
+    lambda m: m.update(two_encoder={"weight": "x", "new_weight": 0.5}),
+    lambda m: m.update(two_encoder={"weight": 0.5, "new_weight": -1}),
     lambda m: m.pop("report"),
     lambda m: m.pop("method"),
 ]

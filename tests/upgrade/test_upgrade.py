@@ -15,6 +15,7 @@ from crossfade import Mode, Side, Space, Upgrade
 from crossfade.embeddings import unit_rows
 from crossfade.errors import InvalidInput, SpaceMismatch
 from crossfade.upgrade import Calibration, TwoEncoder
+from crossfade.upgrade.two_encoder import Combiner, SampleScores
 
 RNG = np.random.default_rng(0)
 OLD, NEW = unit_rows(RNG.normal(size=(12, 3))), unit_rows(RNG.normal(size=(12, 4)))
@@ -73,14 +74,26 @@ def test_two_encoders_combine_calibrated_mapped_scores_with_old_ones(
     sample = rule.reference_old
     sample_items = sample if mapped is None else upgrade.map_items(sample)
     query = upgrade.old_side(NEW).search_query
-    combine = rule.combiner(CURVED(query @ sample_items.T), OLD @ sample.T)
+    of_sample = SampleScores(
+        mapped=CURVED(query @ sample_items.T),
+        old=OLD @ sample.T,
+        new=upgrade.store_new(NEW) @ upgrade.store_new(rule.reference_new).T,
+    )
+    combine = Combiner(rule, of_sample)
     both = upgrade.old_side(NEW, OLD, "two-encoder")
     np.testing.assert_allclose(
-        both.scores(OLD, mapped), combine(CURVED(query @ items.T), OLD @ OLD.T), atol=1e-5
+        both.scores(OLD, mapped), combine.old_side(CURVED(query @ items.T), OLD @ OLD.T), atol=1e-5
     )
-    if weight == 0:
-        one = upgrade.old_side(NEW).scores(OLD, mapped)
-        np.testing.assert_allclose(both.scores(OLD, mapped), one, atol=1e-5)
+    new_scores = upgrade.store_new(NEW) @ upgrade.store_new(NEW).T
+    np.testing.assert_allclose(
+        both.backfilled(new_scores, OLD @ OLD.T, 0.25),
+        combine.new_side(new_scores, OLD @ OLD.T, 0.25),
+        atol=1e-5,
+    )
+    np.testing.assert_array_equal(both.of(slice(1, 3)).scores(OLD, mapped).shape, (2, len(OLD)))
+    np.testing.assert_allclose(
+        both.of(slice(1, 3)).scores(OLD, mapped), both.scores(OLD, mapped)[1:3], atol=1e-5
+    )
     if weight == 1:
         order = np.argsort(both.scores(OLD, mapped), axis=1)
         np.testing.assert_array_equal(order, np.argsort(OLD @ OLD.T, axis=1))
@@ -202,7 +215,14 @@ def parts(**changed: Any) -> dict[str, Any]:
         ({"forward": random_transform(RNG, 3, 4)}, "takes psi, forward is given"),
         ({"psi": random_transform(RNG, 3, 4)}, "psi maps 3 to 4 dimensions, wanted 4 to 3"),
         ({"rho": random_transform(RNG, 3, 3)}, "rho maps 3 to 3 dimensions, wanted 4 to 4"),
-        ({"two_encoder": TwoEncoder(0.5, NEW)}, "sample has shape \\(12, 4\\), wanted \\(m, 3\\)"),
+        (
+            {"two_encoder": TwoEncoder(0.5, 0.5, NEW, NEW)},
+            "sample has shape \\(12, 4\\), wanted \\(m, 3\\)",
+        ),
+        (
+            {"two_encoder": TwoEncoder(0.5, 0.5, OLD, OLD)},
+            "sample has shape \\(12, 3\\), wanted \\(m, 4\\)",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_the_spaces_are_refused(changed: dict[str, Any], why: str) -> None:
@@ -213,7 +233,7 @@ def test_parts_that_do_not_fit_the_spaces_are_refused(changed: dict[str, Any], w
 def test_the_id_tells_apart_whatever_decides_answers() -> None:
     base = random_upgrade(calibration=CURVED, rho=True, two_encoder=0.5)
     assert base.psi is not None and base.two_encoder is not None
-    sample = base.two_encoder.reference_old
+    sample, images = base.two_encoder.reference_old, base.two_encoder.reference_new
     changes: list[dict[str, Any]] = [
         {"method": "other"},
         {"source": Space("older", 3)},
@@ -225,8 +245,10 @@ def test_the_id_tells_apart_whatever_decides_answers() -> None:
         {"calibration": Calibration()},
         {"calibration": Calibration(CURVED.x, (0.0, 0.2, 0.91))},
         {"two_encoder": None},
-        {"two_encoder": TwoEncoder(0.51, sample)},
-        {"two_encoder": TwoEncoder(0.5, sample[::-1])},
+        {"two_encoder": TwoEncoder(0.51, 0.5, sample, images)},
+        {"two_encoder": TwoEncoder(0.5, 0.51, sample, images)},
+        {"two_encoder": TwoEncoder(0.5, 0.5, sample[::-1], images)},
+        {"two_encoder": TwoEncoder(0.5, 0.5, sample, images[::-1])},
     ]
     ids = [replace(base, **change).id for change in changes]
     assert len({base.id, *ids}) == 1 + len(changes)

@@ -25,7 +25,6 @@ def two_encoder_reference(pairs: Pairs, settings: FitSettings) -> TwoEncoder | N
     return TwoEncoder(
         settings.two_encoder_weight,
         settings.two_encoder_new_weight,
-        settings.two_encoder_offset,
         pairs.old_rows(rows),
         pairs.new_rows(rows),
     )

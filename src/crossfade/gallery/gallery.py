@@ -11,10 +11,12 @@ from typing import Any, Self
 from crossfade.embeddings import FloatArray, unit_rows
 from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch, StoreError
 from crossfade.gallery.fairness import FairLock
+from crossfade.gallery.coverage import CoverageGauge, coverage_of
 from crossfade.gallery.merge import Candidate, HitSide
 from crossfade.gallery.prepare import map_old_vectors
 from crossfade.gallery.record import change_phase, read_state
-from crossfade.gallery.sides import Request, TwoSides
+from crossfade.gallery.request import Request
+from crossfade.gallery.sides import TwoSides
 from crossfade.gallery.state import GalleryState, Phase
 from crossfade.stores import Draft, Filter, Id, Payload, Store
 from crossfade.stores.checks import check_k, plain_ids
@@ -59,6 +61,7 @@ class Gallery:
         # Odd while items are written that may go from the new side back to the old one.
         self._moves_back = 0
         self._sides = TwoSides(store, upgrade.source, upgrade.stored, upgrade.mapped)
+        self._coverage = CoverageGauge(store, upgrade.stored.name)
 
     @property
     def state(self) -> GalleryState:
@@ -87,8 +90,7 @@ class Gallery:
     def coverage(self) -> float:
         """The share of items on the new side, 0 to 1. Nothing is left to move in an empty
         gallery: 1."""
-        items = self.store.count()
-        return self.store.count(has=self.upgrade.stored.name) / items if items else 1.0
+        return coverage_of(self.store, self.upgrade.stored.name)
 
     def search(
         self,
@@ -249,8 +251,11 @@ class Gallery:
                 f"method {self.upgrade.method!r} has no rule for two encoders; "
                 "use mode='one-encoder'"
             )
-        old_side = self.upgrade.old_side(query_new, query_old, mode)
-        return lambda request: self._sides.search_both(old_side, stored_queries, request)
+        queries = self.upgrade.old_side(query_new, query_old, mode)
+        if queries.two_encoder is None:
+            return lambda request: self._sides.search_both(queries, request)
+        coverage = self._coverage.read()
+        return lambda request: self._sides.search_with_both_encoders(queries, request, coverage)
 
     def _old_finder(
         self, query_old: Any | None, phase: Phase

@@ -7,7 +7,7 @@ mapped one of items not yet backfilled; the new one of those that are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -139,3 +139,62 @@ class TwoViews:
 def over_fetch(k: int) -> int:
     """How many candidates each view brings to a two-encoder search at first."""
     return max(4 * k, 100)
+
+
+def _parts(queries: OldSide) -> Iterator[OldSide]:
+    for start in range(0, len(queries.search_query), _QUERIES_TOGETHER):
+        yield queries.of(slice(start, start + _QUERIES_TOGETHER))
+
+
+def _backfilled(
+    queries: OldSide, coverage: float
+) -> Callable[[FloatArray, FloatArray], FloatArray]:
+    old_query = queries.old_query
+    assert old_query is not None
+    return lambda new, old: queries.backfilled(
+        queries.stored_query @ new.T, old_query @ old.T, coverage
+    )
+
+
+def _distinct(
+    items: Sequence[Item], spaces: Sequence[str], score: Callable[..., FloatArray]
+) -> FloatArray:
+    """Scores ``(q, n)``; the same for items of equal vectors, so that they tie."""
+    views = [np.stack([item.vectors[name] for item in items]) for name in spaces]
+    _, first, place = np.unique(
+        np.concatenate(views, axis=1), axis=0, return_index=True, return_inverse=True
+    )
+    return score(*(view[first] for view in views))[:, place.reshape(-1)]
+
+
+def _bounds(queries: OldSide, lists: _Lists, depth: int, coverage: float) -> FloatArray:
+    """For each query, what an item outside the lists can score at most, ``(q,)``."""
+    mapped, old, new = (_last(view, depth) for view in (lists.mapped, lists.old, lists.new))
+    waiting = np.where(
+        np.isinf(mapped) | np.isinf(old), -np.inf, queries.combined(_finite(mapped), _finite(old))
+    )
+    moved = np.where(
+        np.isinf(new) | np.isinf(old),
+        -np.inf,
+        queries.backfilled(_finite(new), _finite(old), coverage),
+    )
+    # An item without an old vector scores by its new one alone.
+    bounds: FloatArray = np.maximum(np.maximum(waiting, moved), new)[:, 0]
+    return bounds
+
+
+def _last(lists: Sequence[Sequence[Match]], depth: int) -> FloatArray:
+    """The lowest score of each list ``(q, 1)``; minus infinity for one that holds all items."""
+    last = [[found[-1].score if len(found) == depth else -np.inf] for found in lists]
+    return np.array(last, dtype=np.float32).reshape(len(lists), 1)
+
+
+def _finite(scores: FloatArray) -> FloatArray:
+    return np.where(np.isinf(scores), np.float32(0.0), scores)
+
+
+def _all_settled(found: Sequence[Sequence[Candidate]], bounds: FloatArray, k: int) -> bool:
+    return all(
+        bound == -np.inf or (len(hits) >= k and hits[k - 1].score > bound + _ROUNDING)
+        for hits, bound in zip(found, bounds, strict=True)
+    )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from crossfade.embeddings import FloatArray, unit_rows
 from crossfade.stores import Id, id_order
 from crossfade.upgrade import Upgrade
@@ -28,12 +30,20 @@ def expected_ids(
     query_old: Any,
     k: int,
     mode: str = "one-encoder",
+    coverage: float | None = None,
 ) -> list[list[Id]]:
-    """What a search must find, item by item and query by query."""
+    """What a search must find, item by item and query by query.
+
+    Args:
+        coverage: of the whole gallery, where ``items`` are only those that pass a filter.
+    """
     new_queries, old_queries = unit_rows(query_new), unit_rows(query_old)
     found = []
+    moved = sum(item.new is not None for item in items.values()) / max(1, len(items))
+    coverage = moved if coverage is None else coverage
     for row in range(len(new_queries)):
-        score = _Scorer(upgrade, new_queries[row : row + 1], old_queries[row : row + 1], mode)
+        queries = new_queries[row : row + 1], old_queries[row : row + 1]
+        score = _Scorer(upgrade, *queries, mode, coverage)
         scores = {id: score(item) for id, item in items.items()}
         listed = {id: value for id, value in scores.items() if value is not None}
         found.append(sorted(listed, key=lambda id: (-listed[id], id_order(id)))[:k])
@@ -44,9 +54,15 @@ class _Scorer:
     """One query against one item at a time."""
 
     def __init__(
-        self, upgrade: Upgrade, query_new: FloatArray, query_old: FloatArray, mode: str
+        self,
+        upgrade: Upgrade,
+        query_new: FloatArray,
+        query_old: FloatArray,
+        mode: str,
+        coverage: float,
     ) -> None:
         self._upgrade = upgrade
+        self._coverage = coverage
         self._query_old = query_old[0]
         self._query_stored = upgrade.store_new(query_new)[0]
         self._side = None if mode == "old" else upgrade.old_side(query_new, query_old, mode)
@@ -55,7 +71,12 @@ class _Scorer:
         if self._side is None:
             return None if item.old is None else float(self._query_old @ item.old)
         if item.new is not None:
-            return float(self._query_stored @ self._upgrade.store_new(item.new)[0])
+            score = self._query_stored @ self._upgrade.store_new(item.new)[0]
+            if self._side.two_encoder is None or item.old is None:
+                return float(score)
+            old_score = self._query_old @ item.old
+            views = np.array([[score]]), np.array([[old_score]])
+            return float(self._side.backfilled(*views, self._coverage)[0, 0])
         if item.old is None:
             return None
         old = item.old[None, :]

@@ -34,7 +34,7 @@ def make_upgrade(
     two_encoder = None
     if reference_old is not None:
         reference_new = normalise(rng.normal(size=(len(reference_old), dim_new)))
-        two_encoder = TwoEncoder(weight, 0.5, 0.2, reference_old, reference_new)
+        two_encoder = TwoEncoder(weight, 0.5, reference_old, reference_new)
 
     def linear(dim_in: int, dim_out: int) -> Transform:
         weights = rng.normal(size=(dim_in, dim_out)).astype(np.float32)

@@ -97,7 +97,7 @@ def _content(upgrade: Upgrade) -> dict[str, Any]:
         "calibration": upgrade.calibration.describe(),
         "two_encoder": None
         if two is None
-        else {"weight": two.weight, "new_weight": two.new_weight, "offset": two.offset},
+        else {"weight": two.weight, "new_weight": two.new_weight},
         # Left out where there is none, so that the ids of other upgrades stay what they were.
         **({} if between is None else {"interpolation": between.describe()}),
         "report": dict(upgrade.report),
@@ -141,7 +141,6 @@ def _restore(manifest: Mapping[str, Any], tensors: Mapping[str, FloatArray]) -> 
         else TwoEncoder(
             two["weight"],
             two["new_weight"],
-            two["offset"],
             tensors["two_encoder.reference_old"],
             tensors["two_encoder.reference_new"],
         ),

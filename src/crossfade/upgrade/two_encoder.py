@@ -6,14 +6,15 @@ is backfilled, to the new query. Each view is standardised for each query (mean 
 over a fixed sample of items that the artifact carries: a service can't see the whole gallery
 for each query, a thousand dot products it can). Of these standardised views:
 
-    not yet backfilled   z = mix(z_mapped, z_old; w) + offset
-    backfilled           z = mix(z_new, z_old; w_c),   w_c = w_new (1 - c)
+    not yet backfilled   z = mix(z_mapped, z_old; w)
+    backfilled           z = mix(z_new, z_old; w_c),   w_c = w_new (1 - c)^1.5
 
-with ``mix(a, b; w) = ((1 - w) a + w b) / std((1 - w) a + w b)`` over the sample. Two views that
-agree only in part mix to less than their own deviation; dividing by it keeps the two sides
-comparable. Backfilled items keep a share of the old view so that both sides err alike; the
-share fades with coverage c and is nothing at c = 1, where the answer is exactly the new
-model's. The result is put back on the new view's scale, ``s = mean_new + std_new * z``.
+with ``mix(a, b; w) = m / tail(m)``, ``m = (1 - w) a + w b``, where ``tail`` is the mean of the
+highest hundredth of m over the sample. Ranking lives in the upper tail: a better model has a
+longer one, two views that agree only in part mix to a shorter one, and lists whose tails
+differ do not merge. Backfilled items keep a share of the old view so that both sides err
+alike; the share fades with coverage c and is nothing at c = 1, where the answer is exactly the
+new model's. The result is put back on the new view's scale.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from crossfade.errors import InvalidInput
 __all__ = ["Combiner", "SampleScores", "ScoreScale", "TwoEncoder", "score_scale"]
 
 _SMALLEST_DEVIATION = 1e-6
+_FADE = 1.5
+_TAIL_SHARE, _FEWEST_IN_TAIL = 0.01, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +40,12 @@ class TwoEncoder:
     Attributes:
         weight: w, the old query's share for an item that is not yet backfilled, 0 to 1.
         new_weight: w_new, its share at coverage 0 for one that is, 0 to 1.
-        offset: added to items not yet backfilled, in deviations. Mapped scores of the sample,
-            which the map was fitted on, are a little too good; this makes up for it.
         reference_old: ``(m, d_old)`` old embeddings of a fixed sample of items.
         reference_new: ``(m, d_new)`` new embeddings of the same items.
     """
 
     weight: float
     new_weight: float
-    offset: float
     reference_old: FloatArray
     reference_new: FloatArray
 
@@ -53,8 +53,6 @@ class TwoEncoder:
         for name in ("weight", "new_weight"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidInput(f"two-encoder {name} is {getattr(self, name)}, wanted 0 to 1")
-        if not np.isfinite(self.offset):
-            raise InvalidInput(f"two-encoder offset is {self.offset}, wanted a finite number")
         if len(self.reference_old) < 2 or len(self.reference_old) != len(self.reference_new):
             raise InvalidInput(
                 f"two-encoder sample has {len(self.reference_old)} old and "
@@ -63,7 +61,7 @@ class TwoEncoder:
 
     def new_share(self, coverage: float) -> float:
         """w_c: the old query's share for a backfilled item at this coverage."""
-        return self.new_weight * (1.0 - coverage)
+        return float(self.new_weight * (1.0 - coverage) ** _FADE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,33 +97,32 @@ class Combiner:
         self._mapped = score_scale(sample.mapped)
         self._old = score_scale(sample.old)
         self._new = score_scale(sample.new)
-        self._standard_mapped = self._mapped.standard(sample.mapped)
-        self._standard_old = self._old.standard(sample.old)
-        self._standard_new = self._new.standard(sample.new)
-        self._old_side_spread = self._spread(self._standard_mapped, rule.weight)
+        self._sample_old = self._old.standard(sample.old)
+        self._sample_new = self._new.standard(sample.new)
+        self._new_tail = _tail(self._sample_new)
+        self._old_side_tail = self._mixed_tail(self._mapped.standard(sample.mapped), rule.weight)
 
     def old_side(self, mapped: FloatArray, old: FloatArray) -> FloatArray:
         """Scores ``(q, n)`` of items that are not yet backfilled. They rise with either view."""
-        views = self._mapped.standard(mapped), self._old.standard(old)
-        mixed = _mix(*views, self._rule.weight) / self._old_side_spread
-        return self._on_new_scale(mixed + self._rule.offset)
+        mixed = _mix(self._mapped.standard(mapped), self._old.standard(old), self._rule.weight)
+        return self._on_new_scale(mixed / self._old_side_tail)
 
     def new_side(self, new: FloatArray, old: FloatArray, coverage: float) -> FloatArray:
         """Scores ``(q, n)`` of backfilled items. They rise with either view."""
         share = self._rule.new_share(coverage)
         if share <= 0.0:
             return np.asarray(new, dtype=np.float32)
-        views = self._new.standard(new), self._old.standard(old)
-        spread = self._spread(self._standard_new, share)
-        return self._on_new_scale(_mix(*views, share) / spread)
+        mixed = _mix(self._new.standard(new), self._old.standard(old), share)
+        return self._on_new_scale(mixed / self._mixed_tail(self._sample_new, share))
 
-    def _spread(self, standard: FloatArray, weight: float) -> FloatArray:
-        mixed = _mix(standard, self._standard_old, weight)
-        return np.maximum(mixed.std(axis=1, keepdims=True), _SMALLEST_DEVIATION)
+    def _mixed_tail(self, standard: FloatArray, weight: float) -> FloatArray:
+        return _tail(_mix(standard, self._sample_old, weight))
 
-    def _on_new_scale(self, standard: FloatArray) -> FloatArray:
+    def _on_new_scale(self, mixed: FloatArray) -> FloatArray:
         scale = self._new
-        return np.asarray(scale.mean + scale.deviation * standard, dtype=np.float32)
+        return np.asarray(
+            scale.mean + scale.deviation * self._new_tail * mixed, dtype=np.float32
+        )
 
 
 def score_scale(scores: FloatArray) -> ScoreScale:
@@ -138,3 +135,11 @@ def score_scale(scores: FloatArray) -> ScoreScale:
 
 def _mix(first: FloatArray, old: FloatArray, weight: float) -> FloatArray:
     return (1 - weight) * first + weight * old
+
+
+def _tail(standard: FloatArray) -> FloatArray:
+    """Mean of the highest scores over the sample, ``(q, 1)``."""
+    m = standard.shape[1]
+    count = min(m, max(_FEWEST_IN_TAIL, round(_TAIL_SHARE * m)))
+    highest = np.partition(standard, m - count, axis=1)[:, m - count :]
+    return np.maximum(highest.mean(axis=1, keepdims=True), _SMALLEST_DEVIATION)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -252,7 +252,16 @@ class OldSide:
     old_query: FloatArray | None
     two_encoder: TwoEncoder | None
 
-    def scores(self, old: FloatArray, mapped: FloatArray | None) -> FloatArray:
+    def of(self, rows: slice) -> OldSide:
+        """Some of the queries."""
+        return replace(
+            self,
+            search_query=self.search_query[rows],
+            stored_query=self.stored_query[rows],
+            old_query=None if self.old_query is None else self.old_query[rows],
+        )
+
+    def scores(self, old: FloatArray, mapped: FloatArray | None = None) -> FloatArray:
         """Scores ``(q, n)`` of items by their vectors, comparable with the new side's.
 
         Args:

@@ -1,0 +1,50 @@
+"""The share of items on the new side, counted no more often than it is cheap."""
+
+from __future__ import annotations
+
+import time
+
+from crossfade.stores import Store
+
+__all__ = ["CoverageGauge", "coverage_of"]
+
+_SMALL_GALLERY = 50_000
+"""Counting so many items is cheap beside searching them."""
+_SHARE_OF_TIME = 20
+"""Counting a larger gallery takes at most one part in so many of the time."""
+
+
+def coverage_of(store: Store, stored: str) -> float:
+    """The share of items that hold a vector of the space ``stored``, 0 to 1.
+
+    Nothing is left to move in an empty gallery: 1.
+    """
+    return _share(store, stored, store.count())
+
+
+class CoverageGauge:
+    """The coverage for searches whose scores depend on it.
+
+    In large galleries it may be some seconds old: a database takes its time to count millions.
+    """
+
+    def __init__(self, store: Store, stored: str) -> None:
+        self._store = store
+        self._stored = stored
+        self._value = 0.0
+        self._valid_until = 0.0
+
+    def read(self) -> float:
+        """The coverage, 0 to 1."""
+        started = time.monotonic()
+        if started >= self._valid_until:
+            items = self._store.count()
+            self._value = _share(self._store, self._stored, items)
+            if items > _SMALL_GALLERY:
+                cost = time.monotonic() - started
+                self._valid_until = started + _SHARE_OF_TIME * cost
+        return self._value
+
+
+def _share(store: Store, stored: str, items: int) -> float:
+    return store.count(has=stored) / items if items else 1.0
