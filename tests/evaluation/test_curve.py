@@ -15,7 +15,6 @@ from crossfade.evaluation.curve import BackfillingCurve, Scores, coverage_grid, 
 from crossfade.evaluation.metrics import METRICS, RankedRelevance
 from crossfade.evaluation.relevance import GradedRelevance
 
-
 _MATRICES = ("new", "old", "new_new", "old_old")
 
 

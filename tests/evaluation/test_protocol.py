@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from crossfade.embeddings import IgnoredItems, Pairs, Qrels, Space
 from crossfade.errors import InvalidInput, SpaceMismatch
-from crossfade.evaluation.orders import backfill_order
 from crossfade.evaluation import METRICS, EvaluationResult, evaluate
+from crossfade.evaluation.orders import backfill_order
 from crossfade.upgrade import Affine, Calibration, Side, Transform, TwoEncoder, Upgrade
 
 Change = Callable[[Pairs], Pairs]

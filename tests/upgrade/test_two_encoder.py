@@ -138,9 +138,9 @@ def test_a_query_to_which_all_items_are_alike_has_finite_scores() -> None:
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
 def test_a_share_is_between_nothing_and_all(weight: float) -> None:
-    with pytest.raises(InvalidInput, match="weight is .* wanted 0 to 1"):
+    with pytest.raises(InvalidInput, match=r"weight is .* wanted 0 to 1"):
         rule(weight)
-    with pytest.raises(InvalidInput, match="new_weight is .* wanted 0 to 1"):
+    with pytest.raises(InvalidInput, match=r"new_weight is .* wanted 0 to 1"):
         rule(new_weight=weight)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ class Scores:
     old: FloatArray
     new_new: FloatArray
     old_old: FloatArray
-    new_at: Callable[[float], FloatArray] | None = None
+    new_at: Callable[[float], FloatArray] | None = field(default=None, kw_only=True)
 
     def of(self, queries: slice) -> Scores:
         """The scores of some of these queries."""
@@ -48,7 +48,7 @@ class Scores:
             self.old[queries],
             self.new_new[queries],
             self.old_old[queries],
-            None if at is None else lambda coverage: at(coverage)[queries],
+            new_at=None if at is None else lambda coverage: at(coverage)[queries],
         )
 
 

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from crossfade.embeddings import FloatArray, unit_rows
 from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch, StoreError
-from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.coverage import CoverageGauge, coverage_of
+from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.merge import Candidate, HitSide
 from crossfade.gallery.prepare import map_old_vectors
 from crossfade.gallery.record import change_phase, read_state

@@ -70,9 +70,7 @@ class TwoSides:
 
     def _old_side(self, queries: OldSide, request: Request) -> list[list[Match]]:
         index = self.mapped or self.source
-        found = closest(
-            self.store, index, queries.search_query, request, lacks=self.stored.name
-        )
+        found = closest(self.store, index, queries.search_query, request, lacks=self.stored.name)
         return [_rescored(matches, queries) for matches in found]
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray, normalise
 from crossfade.errors import ArtifactError, InvalidInput, SpaceMismatch
@@ -35,7 +36,14 @@ class Affine:
             raise InvalidInput("affine map holds NaN or infinite weights; was it fitted so?")
 
     def __call__(self, x: FloatArray) -> FloatArray:
-        return np.asarray(x @ self.weight + self.bias, dtype=np.float32)
+        # In float64: a row's image must not depend on the rows beside it, and matrix products
+        # in float32 round by a row's place in the batch. Equal items would no longer tie.
+        weight, bias = self._wide
+        return np.asarray(x.astype(np.float64) @ weight + bias, dtype=np.float32)
+
+    @cached_property
+    def _wide(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self.weight.astype(np.float64), self.bias.astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)

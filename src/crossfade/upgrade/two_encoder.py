@@ -120,9 +120,7 @@ class Combiner:
 
     def _on_new_scale(self, mixed: FloatArray) -> FloatArray:
         scale = self._new
-        return np.asarray(
-            scale.mean + scale.deviation * self._new_tail * mixed, dtype=np.float32
-        )
+        return np.asarray(scale.mean + scale.deviation * self._new_tail * mixed, dtype=np.float32)
 
 
 def score_scale(scores: FloatArray) -> ScoreScale:
@@ -142,4 +140,5 @@ def _tail(standard: FloatArray) -> FloatArray:
     m = standard.shape[1]
     count = min(m, max(_FEWEST_IN_TAIL, round(_TAIL_SHARE * m)))
     highest = np.partition(standard, m - count, axis=1)[:, m - count :]
-    return np.maximum(highest.mean(axis=1, keepdims=True), _SMALLEST_DEVIATION)
+    tail: FloatArray = np.maximum(highest.mean(axis=1, keepdims=True), _SMALLEST_DEVIATION)
+    return tail
