@@ -4,11 +4,13 @@
     crossfade_spaces        spaces, and the columns that hold their vectors
     crossfade_pointers      named texts
 
-They are there from the first collection of a schema until the last has been detached.
+They are there from the first collection of a schema until the last has been detached. The
+journal of a collection's backfill has tables of its own beside them.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +89,18 @@ class Catalog:
             None,
         )
 
+    def own_name(self, what: str) -> str:
+        """The name of something that belongs to this collection alone."""
+        digest = hashlib.sha256(self._address.table.encode()).hexdigest()[:16]
+        return f"crossfade_{what}_{digest}"
+
+    def journal_tables(self) -> dict[str, sql.Identifier]:
+        """The names of the tables in which a backfill keeps its journal."""
+        return {
+            name: sql.Identifier(self._address.schema, self.own_name(name))
+            for name in ("job", "workers", "queue", "batches")
+        }
+
     def create(self, connection: Connection) -> None:
         """Create the tables. Doing it again is harmless."""
         connection.execute(self._statement(_TABLES))
@@ -124,7 +138,9 @@ class Catalog:
         )
 
     def remove(self, connection: Connection) -> None:
-        """Forget the collection with its spaces and pointers; the last one takes the tables."""
+        """Forget the collection with all that we know of it; the last one takes the tables."""
+        for table in self.journal_tables().values():
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
         connection.execute(
             self._statement("DELETE FROM {collections} WHERE name = %s"), (self._address.table,)
         )

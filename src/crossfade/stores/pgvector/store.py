@@ -62,8 +62,8 @@ class PgvectorStore(Store):
         self, address: Address, connections: Connections, catalog: Catalog, layout: Layout
     ) -> None:
         self.address = address
-        self._connections = connections
-        self._catalog = catalog
+        self.connections = connections
+        self.catalog = catalog
         self._layout = layout
         self._indexes = Indexes(connections, address, layout)
 
@@ -159,16 +159,16 @@ class PgvectorStore(Store):
         return self._indexes.settings(columns[space])
 
     def read_pointer(self, name: str) -> str | None:
-        return self._read(lambda session: self._catalog.read_pointer(session.connection, name))
+        return self._read(lambda session: self.catalog.read_pointer(session.connection, name))
 
     def swap_pointer(self, name: str, expect: str | None, value: str | None) -> bool:
         return self._write(
-            lambda session: self._catalog.swap_pointer(session.connection, name, expect, value)
+            lambda session: self.catalog.swap_pointer(session.connection, name, expect, value)
         )
 
     def flush(self) -> None:
         # Matters only where the server was told to report commits before they are on disk.
-        self._connections.run(
+        self.connections.run(
             sql.SQL(
                 "SET LOCAL synchronous_commit = on; "
                 "SELECT pg_logical_emit_message(true, 'crossfade', '')"
@@ -177,7 +177,7 @@ class PgvectorStore(Store):
         )
 
     def close(self) -> None:
-        self._connections.close()
+        self.connections.close()
 
     def finish_attaching(self) -> None:
         """Do what is done after a table was attached, unless it has been.
@@ -210,7 +210,7 @@ class PgvectorStore(Store):
             for column in session.columns.values():
                 self._indexes.drop_in(session.connection, column)
             self._layout.give_back(session)
-            self._catalog.remove(session.connection)
+            self.catalog.remove(session.connection)
 
         self._alter(work)
 
@@ -225,7 +225,7 @@ class PgvectorStore(Store):
     def _alter(self, work: Callable[[Session], _Result]) -> _Result:
         """Change columns. Whoever waits for that lock stops all that come after, so not long."""
         waiting = sql.SQL("SET LOCAL lock_timeout = {}; {}").format(
-            sql.Literal(f"{_LOCK_SECONDS}s"), self._catalog.lock()
+            sql.Literal(f"{_LOCK_SECONDS}s"), self.catalog.lock()
         )
         for attempt in range(_LOCK_ATTEMPTS):
             try:
@@ -240,21 +240,21 @@ class PgvectorStore(Store):
         self, mode: str, work: Callable[[Session], _Result], settings: sql.Composable | None
     ) -> _Result:
         lock = sql.SQL("LOCK TABLE {} IN {} MODE").format(self._layout.table, sql.SQL(mode))
-        begin = [settings, lock, self._catalog.read_spaces(), self._layout.read_fields]
+        begin = [settings, lock, self.catalog.read_spaces(), self._layout.read_fields]
 
         def in_session(connection: Connection, rows: list[Rows]) -> _Result:
             fields = rows.pop() if self._layout.read_fields is not None else []
-            columns = self._catalog.columns(rows[-1])
+            columns = self.catalog.columns(rows[-1])
             return work(Session(connection, columns, [name for (name,) in fields]))
 
-        return self._connections.run(
+        return self.connections.run(
             sql.SQL("; ").join([one for one in begin if one is not None]), in_session
         )
 
     def _add_column(self, session: Session, space: Space) -> VectorColumn:
         if space.name in session.columns:
             return session.columns[space.name]
-        column = self._catalog.add_space(session.connection, space)
+        column = self.catalog.add_space(session.connection, space)
         session.connection.execute(
             sql.SQL("ALTER TABLE {} ADD COLUMN {} {}({})").format(
                 self._layout.table,
@@ -270,7 +270,7 @@ class PgvectorStore(Store):
         column = session.columns.get(name)
         if column is None:
             return
-        self._catalog.remove_space(session.connection, column.number)
+        self.catalog.remove_space(session.connection, column.number)
         if not column.is_users:
             session.connection.execute(
                 sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}").format(

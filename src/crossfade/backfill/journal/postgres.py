@@ -1,0 +1,475 @@
+"""The journal in the user's PostgreSQL, beside the collection: tables of its schema.
+
+Workers of any machine share it. Each takes what it leases with ``FOR UPDATE SKIP LOCKED``, so
+none waits for another; what changes who may lease at all, such as a pause or a job that must be
+alone, waits until no lease is under way, and the other way round. The clock is the server's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from psycopg import Cursor, sql
+
+from crossfade.backfill.journal.base import (
+    BATCHES_KEPT,
+    CLOCK_SLACK_SECONDS,
+    REPEATED,
+    Entry,
+    JobRow,
+    Journal,
+    Leased,
+    QueueCounts,
+    Settled,
+    TimedBatch,
+    joint_rate,
+    locked_by,
+)
+from crossfade.backfill.status import JobState, ParkedItem
+from crossfade.errors import StoreError
+from crossfade.stores import Id, Store
+from crossfade.stores.pgvector import binary
+from crossfade.stores.pgvector.catalog import Catalog
+from crossfade.stores.pgvector.connections import Connection, Connections, Rows
+from crossfade.stores.pgvector.store import PgvectorStore
+from crossfade.stores.pgvector.text import escape, id_of, key_of, unescape
+
+__all__ = ["PostgresJournal", "open_journal"]
+
+_Result = TypeVar("_Result")
+Row: TypeAlias = tuple[Any, ...]
+_BYTES, _TEXT = 17, 25
+"""The numbers of the types bytea and text."""
+_PENDING, _LEASED, _STALE, _PARKED = range(4)
+_NOW = "extract(epoch FROM clock_timestamp())::float8"
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS {{job}} (
+    number integer PRIMARY KEY CHECK (number = 1),
+    upgrade text NOT NULL,
+    ordering text NOT NULL,
+    seed bigint NOT NULL,
+    state text NOT NULL,
+    last_error text,
+    filled boolean NOT NULL DEFAULT false,
+    done bigint NOT NULL DEFAULT 0,
+    sweeper bigint
+);
+CREATE TABLE IF NOT EXISTS {{workers}} (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    alone boolean NOT NULL,
+    renewed float8 NOT NULL,
+    until float8 NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {{queue}} (
+    item bytea PRIMARY KEY,
+    key float8 NOT NULL,
+    priority integer NOT NULL DEFAULT 0,
+    state smallint NOT NULL DEFAULT {_PENDING},
+    worker bigint,
+    version bigint NOT NULL,
+    reason text
+);
+CREATE INDEX IF NOT EXISTS {{pending}} ON {{queue}} (priority DESC, key, item)
+    WHERE state = {_PENDING};
+CREATE INDEX IF NOT EXISTS {{leased}} ON {{queue}} (worker) WHERE state = {_LEASED};
+CREATE INDEX IF NOT EXISTS {{stale}} ON {{queue}} (item) WHERE state = {_STALE};
+CREATE INDEX IF NOT EXISTS {{parked}} ON {{queue}} (item) WHERE state = {_PARKED};
+CREATE TABLE IF NOT EXISTS {{batches}} (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    items integer NOT NULL,
+    ended float8 NOT NULL,
+    seconds float8 NOT NULL
+)
+"""
+_READ_JOB = "SELECT upgrade, ordering, seed, state, last_error, filled FROM {job}"
+_INDEXES = ("pending", "leased", "stale", "parked")
+
+
+def open_journal(store: Store) -> PostgresJournal:
+    """The journal of an open store.
+
+    Raises:
+        StoreError: it is a store of another kind.
+    """
+    if not isinstance(store, PgvectorStore):
+        raise StoreError(f"{store!r} has no journal in PostgreSQL")
+    return PostgresJournal(store.connections, store.catalog)
+
+
+class PostgresJournal(Journal):
+    """Tables beside the collection's; created if they are not there.
+
+    Args:
+        connections: the store's own; they are closed with it.
+    """
+
+    def __init__(self, connections: Connections, catalog: Catalog) -> None:
+        self._connections = connections
+        self._names: dict[str, sql.Composable] = dict(catalog.journal_tables())
+        indexes = {name: sql.Identifier(catalog.own_name(name)) for name in _INDEXES}
+        create = sql.SQL(_TABLES).format(**self._names, **indexes)
+        (there,) = connections.execute(
+            sql.SQL("SELECT to_regclass({})").format(
+                sql.Literal(self._names["batches"].as_string())
+            )
+        )
+        if there == (None,):
+            connections.run(catalog.lock(), lambda connection, _: connection.execute(create))
+        # Shared by those who lease, exclusive for those who decide whether one may.
+        self._lock = sql.Literal(f"crossfade.{self._names['job'].as_string()}")
+
+    # The job
+
+    def job(self) -> JobRow | None:
+        return _job(self._rows(_READ_JOB))
+
+    def begin(self, job: JobRow) -> JobRow:
+        def work(connection: Connection) -> JobRow:
+            present = _job(self._execute(connection, _READ_JOB).fetchall())
+            if present is not None and present.upgrade_id == job.upgrade_id:
+                return present
+            self._forget_job(connection)
+            self._execute(
+                connection,
+                "INSERT INTO {job} (number, upgrade, ordering, seed, state, last_error) "
+                "VALUES (1, %s, %s, %s, %s, %s)",
+                *(job.upgrade_id, escape(job.order), job.seed, job.state.value),
+                _escaped(job.last_error),
+            )
+            return job
+
+        return self._alone(work)
+
+    def set_state(self, state: JobState, last_error: str | None = None) -> None:
+        self._alone(lambda connection: self._set_state(connection, state, last_error))
+
+    def pause(self) -> bool:
+        states = (JobState.PAUSED.value, JobState.RUNNING.value)
+        statement = "UPDATE {job} SET state = %s WHERE state = %s"
+        return self._alone(
+            lambda connection: self._execute(connection, statement, *states).rowcount > 0
+        )
+
+    def clear(self) -> None:
+        self._alone(self._forget_job)
+
+    # Its workers
+
+    def join(self, worker: str, seconds: float) -> None:
+        self._together(lambda connection: self._join(connection, worker, seconds))
+
+    def join_alone(self, worker: str, seconds: float) -> None:
+        def work(connection: Connection) -> None:
+            self._bury_the_dead(connection)
+            others = "SELECT name FROM {workers} WHERE name <> %s LIMIT 1"
+            if (other := self._execute(connection, others, worker).fetchone()) is not None:
+                raise locked_by(other[0])
+            self._renew(connection, worker, seconds, alone=True)
+
+        self._alone(work)
+
+    def renew(self, worker: str, seconds: float) -> bool:
+        def work(connection: Connection) -> bool:
+            self._bury_the_dead(connection)
+            renewed = self._execute(
+                connection,
+                f"UPDATE {{workers}} SET renewed = {_NOW}, until = {_NOW} + %s WHERE name = %s",
+                *(seconds, worker),
+            )
+            return renewed.rowcount > 0
+
+        return self._together(work)
+
+    def leave(
+        self, worker: str, state: JobState | None = None, last_error: str | None = None
+    ) -> None:
+        def work(connection: Connection) -> None:
+            self._bury_the_dead(connection)
+            self._bury(connection, "name = %s", worker)
+            if state is not None and (state is not JobState.PAUSED or self._may_pause(connection)):
+                self._set_state(connection, state, last_error)
+            elif last_error is not None:
+                record = "UPDATE {job} SET last_error = %s"
+                self._execute(connection, record, _escaped(last_error))
+
+        self._alone(work)
+
+    def evict(self) -> None:
+        self._alone(lambda connection: self._bury(connection, "true"))
+
+    def workers(self) -> list[str]:
+        def work(connection: Connection) -> list[str]:
+            self._bury_the_dead(connection)
+            rows = self._execute(connection, 'SELECT name FROM {workers} ORDER BY name COLLATE "C"')
+            return [name for (name,) in rows]
+
+        return self._together(work)
+
+    # Its queue
+
+    def begin_sweep(self, worker: str) -> bool:
+        def work(connection: Connection) -> bool:
+            self._bury_the_dead(connection)
+            swept = self._execute(
+                connection,
+                "UPDATE {job} SET sweeper = w.number FROM {workers} w "
+                "WHERE w.name = %s AND coalesce(sweeper, w.number) = w.number",
+                worker,
+            )
+            return swept.rowcount > 0
+
+        return self._alone(work)
+
+    def enqueue(self, entries: Sequence[Entry]) -> int:
+        # In the order of keys, so that two who queue the same items don't wait for each other.
+        ordered = sorted(((key_of(one.id), one) for one in entries), key=lambda pair: pair[0])
+        given = [
+            binary.array_of([key for key, _ in ordered], _BYTES),
+            [float(entry.key) for _, entry in ordered],
+            binary.array_of_integers([entry.version for _, entry in ordered]),
+        ]
+        statement = (
+            "INSERT INTO {queue} AS q (item, key, version) "
+            "SELECT * FROM unnest(%s::bytea[], %s::float8[], %s::bigint[]) "
+            f"ON CONFLICT (item) DO UPDATE SET state = {_PENDING}, priority = {REPEATED}, "
+            "key = excluded.key, version = excluded.version, reason = NULL "
+            f"WHERE q.state = {_STALE} OR q.state = {_PARKED} AND q.version <> excluded.version"
+        )
+        return self._together(
+            lambda connection: self._execute(connection, statement, *given).rowcount
+        )
+
+    def end_sweep(self, worker: str) -> None:
+        def work(connection: Connection) -> None:
+            ended = self._execute(
+                connection,
+                "UPDATE {job} SET filled = true, sweeper = NULL "
+                "WHERE sweeper = (SELECT number FROM {workers} WHERE name = %s)",
+                worker,
+            )
+            if ended.rowcount > 0:
+                self._execute(connection, f"DELETE FROM {{queue}} WHERE state = {_STALE}")
+
+        self._alone(work)
+
+    def lease(self, n: int, worker: str, seconds: float) -> list[Leased]:
+        def work(connection: Connection) -> Rows:
+            number = self._join(connection, worker, seconds)
+            ready = "SELECT 1 FROM {job} WHERE filled AND state = %s"
+            if self._execute(connection, ready, JobState.RUNNING.value).fetchone() is None:
+                return []
+            return self._execute(
+                connection,
+                f"WITH first AS (SELECT item FROM {{queue}} WHERE state = {_PENDING} "
+                "ORDER BY priority DESC, key, item LIMIT %s FOR UPDATE SKIP LOCKED) "
+                f"UPDATE {{queue}} q SET state = {_LEASED}, worker = %s FROM first "
+                "WHERE q.item = first.item "
+                "RETURNING -q.priority, q.key, q.item, q.reason IS NOT NULL",
+                *(n, number),
+            ).fetchall()
+
+        rows = sorted(self._together(work))
+        return [Leased(id_of(key), failed_before) for _, _, key, failed_before in rows]
+
+    def settle(self, worker: str, settled: Settled, seconds: float = 0.0) -> None:
+        def work(connection: Connection) -> None:
+            find = "SELECT number FROM {workers} WHERE name = %s"
+            if (row := self._execute(connection, find, worker).fetchone()) is None:
+                return
+            done = self._strike_leased(connection, row[0], settled.done)
+            self._strike_leased(connection, row[0], settled.gone)
+            self._release(connection, row[0], _STALE, settled.stale)
+            self._release(connection, row[0], _PENDING, settled.back)
+            self._park(connection, row[0], settled)
+            if done:
+                self._execute(connection, "UPDATE {job} SET done = done + %s", done)
+            if seconds:
+                self._keep_time(connection, done, seconds)
+
+        self._together(work)
+
+    def prioritise(self, ids: Iterable[Id], priority: int) -> int:
+        statement = (
+            "UPDATE {queue} SET priority = %s "
+            f"WHERE item = ANY(%s::bytea[]) AND state = {_PENDING} AND priority < %s"
+        )
+        given = (priority, _keys(ids), priority)
+        return self._together(
+            lambda connection: self._execute(connection, statement, *given).rowcount
+        )
+
+    def parked(self, n: int, after: Id | None = None) -> list[ParkedItem]:
+        start = b"" if after is None else key_of(after)
+        rows = self._rows(
+            f"SELECT item, reason FROM {{queue}} WHERE state = {_PARKED} AND item > %s "
+            "ORDER BY item LIMIT %s",
+            *(start, n),
+        )
+        return [ParkedItem(id_of(key), unescape(reason)) for key, reason in rows]
+
+    def unpark(self) -> int:
+        statement = (
+            f"UPDATE {{queue}} SET state = {_PENDING}, priority = {REPEATED} "
+            f"WHERE state = {_PARKED}"
+        )
+        return self._together(lambda connection: self._execute(connection, statement).rowcount)
+
+    def strike(self, ids: Iterable[Id]) -> None:
+        statement = f"DELETE FROM {{queue}} WHERE item = ANY(%s::bytea[]) AND state = {_PARKED}"
+        keys = _keys(ids)
+        self._together(lambda connection: self._execute(connection, statement, keys))
+
+    def counts(self) -> QueueCounts:
+        counted = ", ".join(
+            f"(SELECT count(*) FROM {{queue}} WHERE state = {state})"
+            for state in (_PENDING, _STALE, _LEASED, _PARKED)
+        )
+        ((done, pending, stale, leased, parked),) = self._rows(
+            f"SELECT coalesce((SELECT done FROM {{job}}), 0), {counted}"
+        )
+        return QueueCounts(done, pending + stale, leased, parked)
+
+    def rate(self) -> float | None:
+        rows = self._rows("SELECT items, ended, seconds FROM {batches}")
+        return joint_rate(TimedBatch(*row) for row in rows)
+
+    def close(self) -> None:
+        """The connections are the store's."""
+
+    def _together(self, work: Callable[[Connection], _Result]) -> _Result:
+        return self._run("pg_advisory_xact_lock_shared", work)
+
+    def _alone(self, work: Callable[[Connection], _Result]) -> _Result:
+        return self._run("pg_advisory_xact_lock", work)
+
+    def _run(self, lock: str, work: Callable[[Connection], _Result]) -> _Result:
+        begin = sql.SQL("SELECT {}(hashtextextended({}, 0))").format(
+            sql.Identifier(lock), self._lock
+        )
+        return self._connections.run(begin, lambda connection, _: work(connection))
+
+    def _rows(self, statement: str, *given: Any) -> Rows:
+        return self._connections.run(
+            sql.SQL("SELECT"),
+            lambda connection, _: self._execute(connection, statement, *given).fetchall(),
+        )
+
+    def _execute(self, connection: Connection, statement: str, *given: Any) -> Cursor[Row]:
+        # The statements are the constants above and below; names come quoted.
+        return connection.execute(sql.SQL(statement).format(**self._names), given or None)
+
+    def _forget_job(self, connection: Connection) -> None:
+        self._execute(connection, "TRUNCATE {job}, {queue}, {batches}")
+
+    def _set_state(self, connection: Connection, state: JobState, last_error: str | None) -> None:
+        statement = "UPDATE {job} SET state = %s, last_error = %s"
+        self._execute(connection, statement, state.value, _escaped(last_error))
+
+    def _may_pause(self, connection: Connection) -> bool:
+        """Whether nobody is at work, and the job is not at its end."""
+        found = self._execute(
+            connection,
+            "SELECT 1 FROM {job} WHERE state IN (%s, %s) AND NOT EXISTS (SELECT 1 FROM {workers})",
+            *(JobState.RUNNING.value, JobState.PAUSED.value),
+        )
+        return found.fetchone() is not None
+
+    def _join(self, connection: Connection, worker: str, seconds: float) -> int:
+        self._bury_the_dead(connection)
+        alone = "SELECT name FROM {workers} WHERE alone AND name <> %s LIMIT 1"
+        if (other := self._execute(connection, alone, worker).fetchone()) is not None:
+            raise locked_by(other[0])
+        return self._renew(connection, worker, seconds, alone=False)
+
+    def _renew(self, connection: Connection, worker: str, seconds: float, *, alone: bool) -> int:
+        found = self._execute(
+            connection,
+            "INSERT INTO {workers} (name, alone, renewed, until) "
+            f"VALUES (%s, %s, {_NOW}, {_NOW} + %s) ON CONFLICT (name) DO UPDATE SET "
+            "alone = excluded.alone, renewed = excluded.renewed, until = excluded.until "
+            "RETURNING number",
+            *(worker, alone, seconds),
+        )
+        return int(found.fetchall()[0][0])
+
+    def _bury_the_dead(self, connection: Connection) -> None:
+        dead = f"until < {_NOW} OR renewed > {_NOW} + %s"
+        self._bury(connection, dead, CLOCK_SLACK_SECONDS)
+
+    def _bury(self, connection: Connection, which: str, *given: Any) -> None:
+        """Forget workers, and give back what they held."""
+        statement = f"DELETE FROM {{workers}} WHERE {which} RETURNING number"
+        numbers = [number for (number,) in self._execute(connection, statement, *given)]
+        if numbers:
+            self._execute(
+                connection,
+                f"UPDATE {{queue}} SET state = {_PENDING}, worker = NULL "
+                f"WHERE state = {_LEASED} AND worker = ANY(%s)",
+                numbers,
+            )
+            swept = "UPDATE {job} SET sweeper = NULL WHERE sweeper = ANY(%s)"
+            self._execute(connection, swept, numbers)
+
+    def _strike_leased(self, connection: Connection, number: int, ids: Sequence[Id]) -> int:
+        if not ids:
+            return 0
+        struck = self._execute(
+            connection,
+            "DELETE FROM {queue} WHERE item = ANY(%s::bytea[]) "
+            f"AND state = {_LEASED} AND worker = %s",
+            *(_keys(ids), number),
+        )
+        return struck.rowcount
+
+    def _release(self, connection: Connection, number: int, state: int, ids: Sequence[Id]) -> None:
+        if ids:
+            self._execute(
+                connection,
+                f"UPDATE {{queue}} SET state = {state}, worker = NULL "
+                f"WHERE item = ANY(%s::bytea[]) AND state = {_LEASED} AND worker = %s",
+                *(_keys(ids), number),
+            )
+
+    def _park(self, connection: Connection, number: int, settled: Settled) -> None:
+        if settled.parked:
+            self._execute(
+                connection,
+                f"UPDATE {{queue}} q SET state = {_PARKED}, worker = NULL, version = p.version, "
+                "reason = p.reason "
+                "FROM unnest(%s::bytea[], %s::bigint[], %s::text[]) AS p (item, version, reason) "
+                f"WHERE q.item = p.item AND state = {_LEASED} AND worker = %s",
+                binary.array_of([key_of(one.id) for one in settled.parked], _BYTES),
+                binary.array_of_integers([one.version for one in settled.parked]),
+                binary.array_of([escape(one.reason).encode() for one in settled.parked], _TEXT),
+                number,
+            )
+
+    def _keep_time(self, connection: Connection, items: int, seconds: float) -> None:
+        self._execute(
+            connection,
+            f"INSERT INTO {{batches}} (items, ended, seconds) VALUES (%s, {_NOW}, %s)",
+            *(items, seconds),
+        )
+        self._execute(
+            connection,
+            "DELETE FROM {batches} WHERE number <= (SELECT max(number) FROM {batches}) - %s",
+            BATCHES_KEPT,
+        )
+
+
+def _job(rows: Rows) -> JobRow | None:
+    if not rows:
+        return None
+    upgrade_id, order, seed, state, last_error, filled = rows[0]
+    error = None if last_error is None else unescape(last_error)
+    return JobRow(upgrade_id, unescape(order), seed, JobState(state), error, filled)
+
+
+def _escaped(text: str | None) -> str | None:
+    return None if text is None else escape(text)
+
+
+def _keys(ids: Iterable[Id]) -> binary.Raw:
+    return binary.array_of(sorted({key_of(id) for id in ids}), _BYTES)

@@ -1,0 +1,102 @@
+"""The journal in PostgreSQL: the contract, and a job of a collection there."""
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossfade.backfill import Backfill
+from crossfade.backfill.journal import Entry, JobRow, Journal, open_journal
+from crossfade.backfill.journal.postgres import PostgresJournal
+from crossfade.embeddings import FloatArray
+from crossfade.errors import JobLocked, StoreError
+from crossfade.gallery import Gallery, open_gallery
+from crossfade.gallery.state import Phase
+from crossfade.stores import Item, Store, open_store
+from crossfade.testing import PostgresServer, make_upgrade, make_world
+from crossfade.testing.journal_contract import JournalContract
+
+
+class TestPostgresJournal(JournalContract):
+    @pytest.fixture(autouse=True)
+    def stores(self, postgres: PostgresServer) -> Iterator[None]:
+        self.postgres = postgres
+        with ExitStack() as self.opened:
+            yield
+
+    def open_journal(self, place: Path) -> Journal:
+        return open_journal(self.opened.enter_context(open_table(self.postgres, place)))
+
+
+def open_table(postgres: PostgresServer, place: Path) -> Store:
+    digest = hashlib.sha256(str(place).encode()).hexdigest()[:16]
+    return open_store(postgres.uri(table=f"journal_{digest}"))
+
+
+def test_a_store_has_one_journal_of_its_own(postgres: PostgresServer, tmp_path: Path) -> None:
+    with open_table(postgres, tmp_path) as store, open_table(postgres, tmp_path / "b") as other:
+        journal = open_journal(store)
+        assert isinstance(journal, PostgresJournal) and open_journal(store) is journal
+        journal.begin(JobRow("upgrade", "random", 7))
+        assert open_journal(other).job() is None
+    with pytest.raises(StoreError, match="closed"):
+        journal.counts()
+
+
+def test_the_journal_survives_the_server_s_crash(postgres: PostgresServer, tmp_path: Path) -> None:
+    with open_table(postgres, tmp_path) as store:
+        journal = open_journal(store)
+        journal.begin(JobRow("upgrade", "random\0", 7))
+        journal.join("w", 60)
+        journal.begin_sweep("w")
+        journal.enqueue([Entry(id, 1, id) for id in range(100)])
+        journal.end_sweep("w")
+        assert len(journal.lease(10, "w", 60)) == 10
+        postgres.crash()
+        postgres.start()
+        counts = journal.counts()
+        assert (counts.leased, counts.pending) == (10, 90)
+        job = journal.job()
+        assert job is not None and job.order == "random\0"
+
+
+def test_two_stores_share_a_job_and_nobody_else_can_have_it_alone(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    world, upgrade = make_world(items=60), make_upgrade()
+    encoded: list[int] = []
+    # The two, and the one who looks on while both hold a batch.
+    at_work, seen = threading.Barrier(3, timeout=60), threading.Event()
+
+    with open_table(postgres, tmp_path) as first, open_table(postgres, tmp_path) as second:
+        galleries = [open_gallery(first, upgrade), open_gallery(second, upgrade)]
+        galleries[0].upsert(range(60), old=world.gallery.old)
+
+        def encode(items: Sequence[Item]) -> FloatArray:
+            if not seen.is_set():
+                at_work.wait()
+                seen.wait(60)
+            encoded.extend(int(item.id) for item in items)
+            return world.new_of(np.array([item.id for item in items]))
+
+        def work(gallery: Gallery) -> None:
+            Backfill(gallery, encoder=encode, batch_size=7).run()
+
+        threads = [threading.Thread(target=work, args=(one,)) for one in galleries]
+        for thread in threads:
+            thread.start()
+        at_work.wait()
+        assert len(open_journal(first).workers()) == 2
+        with pytest.raises(JobLocked, match="process"):
+            Backfill(galleries[1], encoder=encode).rollback()
+        seen.set()
+        for thread in threads:
+            thread.join()
+        assert galleries[0].coverage == 1.0
+        assert sorted(encoded) == list(range(60)), "each was encoded once"
+        Backfill(galleries[1], encoder=encode).rollback()
+        assert galleries[0].state.phase is Phase.ROLLED_BACK
