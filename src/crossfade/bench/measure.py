@@ -18,7 +18,7 @@ from crossfade.evaluation import METRICS, EvaluationResult, evaluate
 from crossfade.fit.api import fit
 from crossfade.fit.methods import METHODS, method_named
 from crossfade.fit.settings import ProgressCallback
-from crossfade.upgrade import Mode, Side, Upgrade
+from crossfade.upgrade import Mode, Upgrade
 
 __all__ = [
     "EVERY_METHOD",
@@ -112,7 +112,7 @@ def measure(
 ) -> dict[str, Any]:
     """The backfilling curve and all figures of merit of one upgrade in one mode.
 
-    ``encoders`` is how many models embed a query: rank merge needs both in any mode.
+    ``encoders`` is how many models embed a query: rank merge and SLERP need both in any mode.
     ``upgrade`` says of each metric whether the new model is better than the old one at all.
     """
     started = time.monotonic()
@@ -125,7 +125,7 @@ def measure(
     result = evaluated.to_json()
     return {
         "chosen": upgrade.method,
-        "encoders": 2 if Mode(mode) is Mode.TWO_ENCODER or upgrade.side is Side.NONE else 1,
+        "encoders": 2 if Mode(mode) is Mode.TWO_ENCODER or upgrade.needs_old_query else 1,
         "pairs": len(data.fit),
         "dims": [upgrade.source.dim, upgrade.target.dim],
         "counts": result["counts"],

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from crossfade.embeddings import FloatArray, normalise
 from crossfade.errors import InvalidInput
 
-__all__ = ["CnnEncoder", "TrainingStep", "train_cnn", "train_encoder"]
+__all__ = ["CnnEncoder", "TrainingStep", "as_input", "cnn_trunk", "train_cnn", "train_encoder"]
 
 Images = NDArray[np.uint8]
 
@@ -46,7 +46,7 @@ class CnnEncoder:
     def __call__(self, images: Images) -> FloatArray:
         """Embed ``(n, 28, 28)`` grey images, uint8; ``(n, dim)`` float32 unit rows."""
         parts = [
-            self._trunk(_as_input(images[start : start + 4 * _BATCH_ROWS])).numpy()
+            self._trunk(as_input(images[start : start + 4 * _BATCH_ROWS])).numpy()
             for start in range(0, len(images), 4 * _BATCH_ROWS)
         ]
         rows = np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
@@ -73,7 +73,7 @@ def train_cnn(
         InvalidInput: fewer than two classes.
     """
     return train_encoder(
-        lambda: _trunk(channels, dim),
+        lambda: cnn_trunk(channels, dim),
         images,
         labels,
         dim=dim,
@@ -120,7 +120,8 @@ def train_encoder(
     return CnnEncoder(trunk, dim)
 
 
-def _trunk(channels: int, dim: int) -> nn.Module:
+def cnn_trunk(channels: int, dim: int) -> nn.Module:
+    """Three convolutions and a linear layer: ``as_input`` images to ``(n, dim)``."""
     widths = (1, channels, 2 * channels, 4 * channels)
     blocks: list[nn.Module] = []
     for width_in, width_out in pairwise(widths):
@@ -151,16 +152,15 @@ def _fit(
         for number, start in enumerate(starts, start=1 + epoch * len(starts)):
             rows = order[start : start + _BATCH_ROWS]
             optimiser.zero_grad()
-            loss = nn.functional.cross_entropy(
-                model(_as_input(images[rows.numpy()])), targets[rows]
-            )
+            loss = nn.functional.cross_entropy(model(as_input(images[rows.numpy()])), targets[rows])
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             on_step(TrainingStep(number, total, loss.item()))
 
 
-def _as_input(images: Images) -> Tensor:
+def as_input(images: Images) -> Tensor:
+    """Grey images ``(n, 28, 28)`` uint8 as ``(n, 1, 28, 28)`` from -0.5 to 0.5."""
     return torch.from_numpy(images[:, None].astype(np.float32) / 255.0 - 0.5)
 
 

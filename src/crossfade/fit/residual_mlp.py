@@ -22,11 +22,11 @@ def fit_residual_mlp(
     """psi(n) = n R + MLP(n), ``L = mean_i ||n_i R + MLP(n_i) - o_i||^2``.
 
     Vejendla, *Drift-Adapter: A Practical Approach to Near Zero-Downtime Embedding Model
-    Upgrades in Vector Databases*, EMNLP 2025: three adapters for queries, new to old, by
-    squared error: a rotation (our ``procrustes``), a low-rank affine map (``low_rank``) and
-    this one. Differences: the paper's skip is the identity, which needs equal widths, ours
-    is the rotation; batch normalisation and ReLU for GELU; no diagonal scaling of the output,
-    which the MLP's last layer can learn.
+    Upgrades in Vector Databases*, EMNLP 2025 (arXiv 2509.23471): three adapters for queries,
+    new to old, by squared error: a rotation (our ``procrustes``), a low-rank affine map
+    (``low_rank``) and this one. Differences: the paper's skip is the identity, which needs
+    equal widths, ours is the rotation; batch normalisation and ReLU for GELU; no diagonal
+    scaling of the output, which the MLP's last layer can learn.
     """
 
     def build() -> TwoSystems:

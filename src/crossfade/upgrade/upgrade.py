@@ -128,8 +128,12 @@ class Upgrade:
     @property
     def can_use_two_encoders(self) -> bool:
         """Whether two-encoder mode is more than an error."""
-        needs_both = self.side is Side.NONE or self.interpolation is not None
-        return self.two_encoder is not None or needs_both
+        return self.two_encoder is not None or self.needs_old_query
+
+    @property
+    def needs_old_query(self) -> bool:
+        """Whether every search takes the old model's embedding of the query, in any mode."""
+        return self.side is Side.NONE or self.interpolation is not None
 
     @property
     def stored(self) -> Space:
@@ -185,9 +189,7 @@ class Upgrade:
         """
         mode = Mode(mode)
         self._require_old_side(mode)
-        needs_old = (
-            mode is Mode.TWO_ENCODER or self.side is Side.NONE or self.interpolation is not None
-        )
+        needs_old = mode is Mode.TWO_ENCODER or self.needs_old_query
         if needs_old and query_old is None:
             raise InvalidInput(
                 f"method {self.method!r} in {mode.value} mode needs the old model's embedding of "
