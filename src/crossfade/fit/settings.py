@@ -45,7 +45,8 @@ class FitSettings:
             None takes ``0.05 (d / n)^2``, which held up from 0.6 to 200 pairs a dimension.
         rank: of ``low_rank``; None takes a quarter of the narrower width, at most 64.
         two_encoder_weight, two_encoder_new_weight: the old query's shares in two-encoder mode,
-            see :class:`crossfade.upgrade.TwoEncoder`.
+            see :class:`crossfade.upgrade.TwoEncoder`; None takes what the number of pairs a
+            dimension says, see :mod:`crossfade.fit.reference`.
         held_out: share of the pairs kept for early stopping and selection.
     """
 
@@ -62,8 +63,8 @@ class FitSettings:
     teacher_temperature: float = 0.05
     ridge_penalty: float | None = None
     rank: int | None = None
-    two_encoder_weight: float = 0.7
-    two_encoder_new_weight: float = 0.6
+    two_encoder_weight: float | None = None
+    two_encoder_new_weight: float | None = None
     held_out: float = 0.1
 
     def __post_init__(self) -> None:
@@ -76,7 +77,8 @@ class FitSettings:
         self._require("weight_decay", 0 <= self.weight_decay < math.inf, "0 or more")
         self._require("held_out", 0 < self.held_out <= 0.5, "above 0 and at most 0.5")
         for name in ("two_encoder_weight", "two_encoder_new_weight"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "0 to 1")
+            share = getattr(self, name)
+            self._require(name, share is None or 0 <= share <= 1, "0 to 1, or None")
         rank = self.rank
         self._require("rank", rank is None or (type(rank) is int and rank > 0), "from 1, or None")
         penalty = self.ridge_penalty

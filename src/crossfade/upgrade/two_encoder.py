@@ -6,7 +6,7 @@ is backfilled, to the new query. Each view is standardised for each query (mean 
 over a fixed sample of items that the artifact carries: a service can't see the whole gallery
 for each query, a thousand dot products it can). Of these standardised views:
 
-    not yet backfilled   z = mix(z_mapped, z_old; w)
+    not yet backfilled   z = 1.05 mix(z_mapped, z_old; w)
     backfilled           z = mix(z_new, z_old; w_c),   w_c = w_new (1 - c)^1.5
 
 with ``mix(a, b; w) = m / tail(m)``, ``m = (1 - w) a + w b``, where ``tail`` is the mean of the
@@ -30,6 +30,8 @@ __all__ = ["Combiner", "SampleScores", "ScoreScale", "TwoEncoder", "score_scale"
 
 _SMALLEST_DEVIATION = 1e-6
 _FADE = 1.5
+_FITTED_TAIL = 1.05
+"""The map was fitted on the sample's items, so their mapped scores reach a little too high."""
 _TAIL_SHARE, _FEWEST_IN_TAIL = 0.01, 3
 
 
@@ -100,7 +102,8 @@ class Combiner:
         self._sample_old = self._old.standard(sample.old)
         self._sample_new = self._new.standard(sample.new)
         self._new_tail = _tail(self._sample_new)
-        self._old_side_tail = self._mixed_tail(self._mapped.standard(sample.mapped), rule.weight)
+        mixed = self._mixed_tail(self._mapped.standard(sample.mapped), rule.weight)
+        self._old_side_tail = mixed / _FITTED_TAIL
 
     def old_side(self, mapped: FloatArray, old: FloatArray) -> FloatArray:
         """Scores ``(q, n)`` of items that are not yet backfilled. They rise with either view."""
