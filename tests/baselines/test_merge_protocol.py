@@ -98,6 +98,15 @@ def test_isotonic_without_pairs_and_unknown_names_are_refused() -> None:
         evaluate_merge(RIDGE, GALLERY, WORLD.queries, merge="raw", order="best")
 
 
+def test_scores_that_depend_on_coverage_are_refused() -> None:
+    def scores(rows: np.ndarray) -> Scores:
+        flat = np.zeros((len(rows), len(GALLERY)), np.float32)
+        return Scores(flat, flat, flat, flat, new_at=lambda _: flat)
+
+    with pytest.raises(InvalidInput, match="the same at every coverage"):
+        evaluate_scores(scores, GALLERY, WORLD.queries, np.arange(200), method="fading")
+
+
 def test_scores_that_hold_nan_are_refused() -> None:
     def scores(rows: np.ndarray) -> Scores:
         bad = np.full((len(rows), len(GALLERY)), np.nan, np.float32)

@@ -11,7 +11,7 @@ from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch
 from crossfade.gallery import Gallery, Hit, start_gallery
 from crossfade.gallery.lifecycle import roll_back
 from crossfade.testing import Embedded, World, expected_ids, make_upgrade
-from crossfade.upgrade import Affine, Calibration, Side, Transform, Upgrade
+from crossfade.upgrade import Affine, Calibration, Interpolation, Side, Transform, Upgrade
 
 Opener = Callable[[Upgrade], Gallery]
 SIDES = [Side.QUERY, Side.ITEMS, Side.NONE]
@@ -55,6 +55,22 @@ def test_every_mode_finds_what_the_reference_finds(
         for k in (1, 10, 1000):
             found = gallery.search(new, k, query_old=old, mode=mode)
             assert ids(found) == [listed[:k] for listed in expected], (mode, k)
+
+
+@pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
+def test_an_interpolated_query_finds_what_the_reference_finds(
+    opened: Opener, world: World, mode: str
+) -> None:
+    upgrade = replace(
+        make_upgrade(Side.QUERY), two_encoder=None, interpolation=Interpolation(0.3, 1.5)
+    )
+    gallery = opened(upgrade)
+    items = fill(gallery, world, 100)
+    new, old = world.queries.new, world.queries.old
+    expected = expected_ids(upgrade, items, new, old, 50, mode)
+    assert ids(gallery.search(new, 50, query_old=old, mode=mode)) == expected
+    with pytest.raises(InvalidInput, match="needs the old model's embedding of the query"):
+        gallery.search(new, 5, mode=mode)
 
 
 @pytest.mark.parametrize("side", SIDES)

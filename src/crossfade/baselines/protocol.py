@@ -182,7 +182,13 @@ def _curve(
     for start in range(0, q, chunk):
         at = slice(start, min(start + chunk, q))
         rows = queries[at]
-        sides = _without(scores(rows), relevance.left_out(rows))
+        scored = scores(rows)
+        if scored.new_at is not None:
+            raise InvalidInput(
+                "a merge takes scores that are the same at every coverage; two-encoder scores "
+                "are not: measure them with crossfade.evaluate"
+            )
+        sides = _without(scored, relevance.left_out(rows))
         grades = relevance.grades(rows)
         for step, count in enumerate(backfilled):
             on_new_side = np.zeros(n, dtype=np.bool_)
