@@ -76,9 +76,7 @@ def _session(name: str) -> Any:
     if not path.exists():
         with replace_file(path) as temporary:
             _export(name, temporary)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
 def _export(name: str, path: Path) -> None:

