@@ -58,8 +58,9 @@ def test_the_journal_survives_the_server_s_crash(postgres: PostgresServer, tmp_p
         assert len(journal.lease(10, "w", 60)) == 10
         postgres.crash()
         postgres.start()
+        # Of the lease it may know nothing any more; of what had to be found out it does.
         counts = journal.counts()
-        assert (counts.leased, counts.pending) == (10, 90)
+        assert counts.leased in (0, 10) and counts.leased + counts.pending == 100
         job = journal.job()
         assert job is not None and job.order == "random\0"
 

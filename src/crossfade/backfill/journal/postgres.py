@@ -8,7 +8,7 @@ alone, waits until no lease is under way, and the other way round. The clock is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, LiteralString, TypeAlias, TypeVar
 
 from psycopg import Cursor, sql
 
@@ -43,6 +43,8 @@ _BYTES, _TEXT = 17, 25
 """The numbers of the types bytea and text."""
 _PENDING, _LEASED, _STALE, _PARKED = range(4)
 _NOW = "extract(epoch FROM clock_timestamp())::float8"
+# No index knows the state of an item, and pages are half empty: so to lease an item, or to give
+# it back, is to write its row alone. Those leased are few, and stepped over.
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS {{job}} (
     number integer PRIMARY KEY CHECK (number = 1),
@@ -70,12 +72,8 @@ CREATE TABLE IF NOT EXISTS {{queue}} (
     worker bigint,
     version bigint NOT NULL,
     reason text
-);
-CREATE INDEX IF NOT EXISTS {{pending}} ON {{queue}} (priority DESC, key, item)
-    WHERE state = {_PENDING};
-CREATE INDEX IF NOT EXISTS {{leased}} ON {{queue}} (worker) WHERE state = {_LEASED};
-CREATE INDEX IF NOT EXISTS {{stale}} ON {{queue}} (item) WHERE state = {_STALE};
-CREATE INDEX IF NOT EXISTS {{parked}} ON {{queue}} (item) WHERE state = {_PARKED};
+) WITH (fillfactor = 50);
+CREATE INDEX IF NOT EXISTS {{first}} ON {{queue}} (priority DESC, key, item);
 CREATE TABLE IF NOT EXISTS {{batches}} (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     items integer NOT NULL,
@@ -84,7 +82,6 @@ CREATE TABLE IF NOT EXISTS {{batches}} (
 )
 """
 _READ_JOB = "SELECT upgrade, ordering, seed, state, last_error, filled FROM {job}"
-_INDEXES = ("pending", "leased", "stale", "parked")
 
 
 def open_journal(store: Store) -> PostgresJournal:
@@ -108,8 +105,8 @@ class PostgresJournal(Journal):
     def __init__(self, connections: Connections, catalog: Catalog) -> None:
         self._connections = connections
         self._names: dict[str, sql.Composable] = dict(catalog.journal_tables())
-        indexes = {name: sql.Identifier(catalog.own_name(name)) for name in _INDEXES}
-        create = sql.SQL(_TABLES).format(**self._names, **indexes)
+        first = sql.Identifier(catalog.own_name("first"))
+        create = sql.SQL(_TABLES).format(**self._names, first=first)
         (there,) = connections.execute(
             sql.SQL("SELECT to_regclass({})").format(
                 sql.Literal(self._names["batches"].as_string())
@@ -227,7 +224,7 @@ class PostgresJournal(Journal):
         ordered = sorted(((key_of(one.id), one) for one in entries), key=lambda pair: pair[0])
         given = [
             binary.array_of([key for key, _ in ordered], _BYTES),
-            [float(entry.key) for _, entry in ordered],
+            binary.array_of_floats([entry.key for _, entry in ordered]),
             binary.array_of_integers([entry.version for _, entry in ordered]),
         ]
         statement = (
@@ -262,10 +259,11 @@ class PostgresJournal(Journal):
                 return []
             return self._execute(
                 connection,
-                f"WITH first AS (SELECT item FROM {{queue}} WHERE state = {_PENDING} "
+                # Locked rows stay where they are, so they need not be looked up again.
+                f"WITH first AS (SELECT ctid FROM {{queue}} WHERE state = {_PENDING} "
                 "ORDER BY priority DESC, key, item LIMIT %s FOR UPDATE SKIP LOCKED) "
                 f"UPDATE {{queue}} q SET state = {_LEASED}, worker = %s FROM first "
-                "WHERE q.item = first.item "
+                "WHERE q.ctid = first.ctid "
                 "RETURNING -q.priority, q.key, q.item, q.reason IS NOT NULL",
                 *(n, number),
             ).fetchall()
@@ -323,11 +321,11 @@ class PostgresJournal(Journal):
 
     def counts(self) -> QueueCounts:
         counted = ", ".join(
-            f"(SELECT count(*) FROM {{queue}} WHERE state = {state})"
+            f"count(*) FILTER (WHERE state = {state})"
             for state in (_PENDING, _STALE, _LEASED, _PARKED)
         )
         ((done, pending, stale, leased, parked),) = self._rows(
-            f"SELECT coalesce((SELECT done FROM {{job}}), 0), {counted}"
+            f"SELECT coalesce((SELECT done FROM {{job}}), 0), {counted} FROM {{queue}}"
         )
         return QueueCounts(done, pending + stale, leased, parked)
 
@@ -339,15 +337,17 @@ class PostgresJournal(Journal):
         """The connections are the store's."""
 
     def _together(self, work: Callable[[Connection], _Result]) -> _Result:
-        return self._run("pg_advisory_xact_lock_shared", work)
+        # Routine: what a crash of the server forgets of it is found out again from the store.
+        return self._run("SET LOCAL synchronous_commit = off; ", "_shared", work)
 
     def _alone(self, work: Callable[[Connection], _Result]) -> _Result:
-        return self._run("pg_advisory_xact_lock", work)
+        return self._run("", "", work)
 
-    def _run(self, lock: str, work: Callable[[Connection], _Result]) -> _Result:
-        begin = sql.SQL("SELECT {}(hashtextextended({}, 0))").format(
-            sql.Identifier(lock), self._lock
-        )
+    def _run(
+        self, setting: LiteralString, kind: LiteralString, work: Callable[[Connection], _Result]
+    ) -> _Result:
+        form = f"{setting}SELECT pg_advisory_xact_lock{kind}(hashtextextended({{}}, 0))"
+        begin = sql.SQL(form).format(self._lock)
         return self._connections.run(begin, lambda connection, _: work(connection))
 
     def _rows(self, statement: str, *given: Any) -> Rows:

@@ -16,6 +16,7 @@ from crossfade.embeddings import FloatArray
 __all__ = [
     "Raw",
     "array_of",
+    "array_of_floats",
     "array_of_integers",
     "array_of_vectors",
     "read_vector",
@@ -65,9 +66,12 @@ def array_of(elements: Sequence[bytes | None], oid: int) -> Raw:
 
 def array_of_integers(values: Sequence[int]) -> Raw:
     """An array of bigint."""
-    rows = np.empty(len(values), dtype=[("size", ">i4"), ("value", ">i8")])
-    rows["size"], rows["value"] = 8, values
-    return _array([rows.tobytes()], len(values), 20)
+    return _array_of_eight_bytes(values, ">i8", 20)
+
+
+def array_of_floats(values: Sequence[float]) -> Raw:
+    """An array of double precision."""
+    return _array_of_eight_bytes(values, ">f8", 701)
 
 
 def array_of_vectors(rows: Sequence[FloatArray | None], dim: int, oid: int) -> Raw:
@@ -82,6 +86,12 @@ def array_of_vectors(rows: Sequence[FloatArray | None], dim: int, oid: int) -> R
         return _array([packed.tobytes()], len(rows), oid)
     there = iter(packed)
     return _array((_NULL if row is None else next(there).tobytes() for row in rows), len(rows), oid)
+
+
+def _array_of_eight_bytes(values: Sequence[float], form: str, oid: int) -> Raw:
+    rows = np.empty(len(values), dtype=[("size", ">i4"), ("value", form)])
+    rows["size"], rows["value"] = 8, values
+    return _array([rows.tobytes()], len(values), oid)
 
 
 def _array(body: Iterable[bytes], length: int, oid: int) -> Raw:
