@@ -28,11 +28,17 @@ __all__ = ["JournalContract"]
 
 JOB = JobRow("upgrade", "random", 7)
 IDS: list[Id] = [3, "3", -1, "ü", 2**63 - 1]
-_LONG, _SHORT = 60.0, 0.05
+_LONG = 60.0
 
 
 class JournalContract(ABC):
-    """Everything that :class:`crossfade.backfill.journal.Journal` promises."""
+    """Everything that :class:`crossfade.backfill.journal.Journal` promises.
+
+    Attributes:
+        short_seconds: after which workers die here; longer than a few calls take.
+    """
+
+    short_seconds = 0.05
 
     @abstractmethod
     def open_journal(self, place: Path) -> Journal:
@@ -264,9 +270,9 @@ class JournalContract(ABC):
     def test_a_dead_worker_s_items_are_taken_over_and_its_word_no_longer_counts(
         self, journal: Journal
     ) -> None:
-        assert _lease(journal, 2, "dead", _SHORT) == [3, "3"]
+        assert _lease(journal, 2, "dead", self.short_seconds) == [3, "3"]
         assert journal.begin_sweep("dead")
-        time.sleep(2 * _SHORT)
+        time.sleep(2 * self.short_seconds)
         assert journal.workers() == [] and not journal.renew("dead", _LONG)
         assert _lease(journal, 1) == [3]
         journal.settle("dead", Settled(done=[3], gone=["3"]))
@@ -276,18 +282,18 @@ class JournalContract(ABC):
         assert journal.workers() == ["dead", "w"]
 
     def test_a_heartbeat_keeps_a_lease(self, journal: Journal) -> None:
-        assert _lease(journal, 2, "slow", 4 * _SHORT) == [3, "3"]
+        assert _lease(journal, 2, "slow", 4 * self.short_seconds) == [3, "3"]
         for _ in range(4):
-            time.sleep(2 * _SHORT)
-            assert journal.renew("slow", 4 * _SHORT)
+            time.sleep(2 * self.short_seconds)
+            assert journal.renew("slow", 4 * self.short_seconds)
         assert _lease(journal) == IDS[2:]
         journal.settle("slow", Settled(done=[3, "3"]))
         assert journal.counts().done == 2
 
     def test_a_lease_renews_too(self, journal: Journal) -> None:
-        assert _lease(journal, 1, "w", _SHORT) == [3]
+        assert _lease(journal, 1, "w", self.short_seconds) == [3]
         assert _lease(journal, 1, "w", _LONG) == ["3"]
-        time.sleep(2 * _SHORT)
+        time.sleep(2 * self.short_seconds)
         assert journal.workers() == ["w"]
 
     def test_a_worker_that_leaves_gives_everything_back(self, journal: Journal) -> None:
@@ -326,12 +332,12 @@ class JournalContract(ABC):
             journal.join_alone("b", _LONG)
         journal.leave("host:17")
         journal.join_alone("b", _LONG)
-        journal.join_alone("b", _SHORT)
+        journal.join_alone("b", self.short_seconds)
         refused = (journal.join, journal.join_alone, lambda *who: journal.lease(1, *who))
         for entrance in refused:
             with pytest.raises(JobLocked, match="a backfill job of b is at work"):
                 entrance("host:17", _LONG)
-        time.sleep(2 * _SHORT)
+        time.sleep(2 * self.short_seconds)
         journal.join("host:17", _LONG)
         assert journal.workers() == ["host:17"]
 

@@ -22,6 +22,8 @@ from crossfade.testing.journal_contract import JournalContract
 
 
 class TestPostgresJournal(JournalContract):
+    short_seconds = 0.5
+
     @pytest.fixture(autouse=True)
     def stores(self, postgres: PostgresServer) -> Iterator[None]:
         self.postgres = postgres
