@@ -46,6 +46,8 @@ found = measure_recall(store, "new", queries, k=10)
 print(found.recall, found.settings)
 ```
 
+Recall and speed of every store's index on the same vectors:
+[`benchmarks/results/store_recall.md`](../benchmarks/results/store_recall.md).
 How long the contract's tests take on each store:
 [`benchmarks/results/store_contract_times.md`](../benchmarks/results/store_contract_times.md).
 """

@@ -279,6 +279,48 @@ def test_spaces_are_whole_after_many_kills_while_they_change(tmp_path: Path) -> 
     kill_while_spaces_change(tmp_path, kills=60)
 
 
+BUILD = """
+import sys
+import numpy as np
+from crossfade.embeddings import Space
+from crossfade.stores import Draft, open_store
+
+rows = np.random.default_rng(0).normal(size=(24_000, 256)).astype(np.float32)
+rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+with open_store("qdrant://" + sys.argv[1]) as store:
+    store.ensure_space(Space("old", 256))
+    if not store.count():
+        store.put([Draft(n, {"old": row}, {"n": n}) for n, row in enumerate(rows)])
+    print("ready", flush=True)
+    store.build_index("old")
+    print(store.index_settings("old")["indexed_vectors"], flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_by_a_kill_while_the_index_is_built(tmp_path: Path) -> None:
+    script = tmp_path / "build.py"
+    script.write_text(BUILD)
+    for pause in (0.5, 1.0, 2.0):
+        run = run_script(script, str(tmp_path / "g"), kill_after_seconds=pause)
+        assert run.killed, run.errors
+        with opened(tmp_path / "g") as store:
+            assert store.count() == store.count(has="old") == 24_000
+    assert run_script(script, str(tmp_path / "g")).output == "ready\n24000\n"
+    queries = np.random.default_rng(1).normal(size=(20, 256)).astype(np.float32)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    with opened(tmp_path / "g") as store:
+        items = store.scan(n=24_000, vectors=["old"])
+        rows = np.stack([item.vectors["old"] for item in items])
+        best = np.argsort(-(queries @ rows.T), axis=1)[:, :10].tolist()
+        found = store.search("old", queries, 10)
+        assert [[items[row].id for row in one] for one in best] == [
+            [match.id for match in matches] for matches in found
+        ]
+        (rare,) = store.search("old", queries[:1], 10, filter={"n": {"lt": 5}}, exact=False)
+        assert sorted(match.id for match in rare) == [0, 1, 2, 3, 4]
+
+
 FORK = """
 import os, sys, time
 from crossfade.errors import StoreError

@@ -34,7 +34,7 @@ class Nearest:
 
     def __call__(self, queries: FloatArray, k: int) -> list[list[Match]]:
         """The k best matches of each query ``(q, d)``."""
-        there = self._table.count(self._where) if len(queries) else 0
+        there = self._table.total() if len(queries) else 0
         if not there:
             return [[] for _ in queries]
         return [self._closest(query, k, there) for query in queries]
@@ -44,6 +44,8 @@ class Nearest:
         while True:
             rows = self._table.closest(self._column, query, self._where, limit, probes)
             distances = np.sort(rows["_distance"].to_numpy())
+            if not len(rows) and probes is None:
+                return []
             if len(rows) < limit and probes is not None:
                 probes = None
             elif len(rows) == limit > k and distances[-1] < distances[k - 1] + _BLUR:

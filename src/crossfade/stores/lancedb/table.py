@@ -44,6 +44,10 @@ class Table:
         """The columns of the latest version."""
         return self._call(lambda: self._latest().schema)
 
+    def total(self) -> int:
+        """How many rows there are, at little cost."""
+        return int(self._call(lambda: self._latest().count_rows()))
+
     def count(self, where: str) -> int:
         """How many rows pass a condition."""
         return int(self._call(lambda: self._latest().count_rows(where)))

@@ -1,7 +1,9 @@
 """``qdrant://PATH``: Qdrant's engine in this process, on disk. One process owns a folder.
 
 ``qdrant://gallery`` is a folder below the working directory, ``qdrant:///srv/gallery`` an
-absolute one. It is created if it is not there.
+absolute one. It is created if it is not there. ``build_index`` builds the engine's HNSW index of
+large collections; the engine lets nothing else run in the process meanwhile, so call it when no
+searches wait.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ __all__ = ["CAPABILITIES", "open_store"]
 CAPABILITIES = Capabilities(
     scheme="qdrant",
     persistent=True,
-    approximate=False,
+    approximate=True,
     server=False,
     extra="qdrant",
     uri="qdrant://PATH",

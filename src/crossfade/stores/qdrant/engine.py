@@ -38,6 +38,14 @@ class Engine:
         """How many points there are, at little cost."""
         return int(self._call(lambda: self._shard.info().points_count))
 
+    def indexed_vectors(self) -> int:
+        """How many vectors, of all spaces, are in an approximate index."""
+        return int(self._call(lambda: self._shard.info().indexed_vectors_count))
+
+    def optimize(self) -> None:
+        """Put segments together and build their approximate indexes, if they are large enough."""
+        self._call(self._shard.optimize)
+
     def create_vector(self, stored: StoredSpace) -> None:
         """Make room for a space's vectors."""
         create = edge.UpdateOperation.create_dense_vector
