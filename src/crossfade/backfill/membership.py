@@ -78,7 +78,7 @@ def working_alone(store: Store, journal: Journal, seconds: float = LEASE_SECONDS
 
 def is_at_work(store: Store, journal: Journal) -> bool:
     """Whether any worker is alive, as far as this process can know."""
-    if store.capabilities.server:
+    if _is_shared(store):
         return bool(journal.workers())
     with _HOLDERS_LOCK:
         return store in _HOLDERS
@@ -121,7 +121,7 @@ _HOLDERS_LOCK = threading.Lock()
 @contextmanager
 def _holding(store: Store, journal: Journal) -> Iterator[None]:
     """Have the store's job in this process, together with others here."""
-    if store.capabilities.server:
+    if _is_shared(store):
         yield
         return
     with _HOLDERS_LOCK:
@@ -143,6 +143,11 @@ def _holding(store: Store, journal: Journal) -> Iterator[None]:
             if not holders.count:
                 del _HOLDERS[store]
                 _release(holders)
+
+
+def _is_shared(store: Store) -> bool:
+    """Whether other processes may work on the store at the same time."""
+    return store.capabilities.server or store.capabilities.several_processes
 
 
 def _lock(store: Store) -> FileLock | None:

@@ -38,9 +38,11 @@ __all__ = ["STEPS", "Pace", "Streak", "Worker"]
 STEPS = ("leased", "read", "encoded", "written", "flushed", "journaled")
 """Names of the steps, in order; an observer is called after each."""
 
-_MOST_BATCHES = 64
+_MOST_BATCHES = 256
 _FASTER = 4
 """A chunk is at most so many times the one before."""
+_WORK_A_FLUSH = 9
+"""The least time of work for each flush, in units of the flush."""
 _HOPELESS = 8
 """So many failed items before the first success mean that the encoder is at fault."""
 _HOPELESS_LATER = 256
@@ -53,20 +55,25 @@ class Pace:
 
     Attributes:
         batch_size: items read, encoded and written together.
-        flush_seconds: a flush is due after so long; it costs some ten milliseconds, on a busy
-            disk a hundred, whatever there is to flush.
+        flush_seconds: a flush is due after so long, or later where flushing takes more than a
+            tenth of the time: it costs some ten milliseconds, on a busy disk a hundred,
+            whatever there is to flush.
     """
 
     batch_size: int
     flush_seconds: float
 
-    def next_chunk(self, items: int, seconds: float) -> int:
+    def flush_after(self, last_flush_seconds: float) -> float:
+        """How long to work until the next flush."""
+        return max(self.flush_seconds, _WORK_A_FLUSH * last_flush_seconds)
+
+    def next_chunk(self, items: int, seconds: float, last_flush_seconds: float) -> int:
         """How many items to lease, after so many took so long.
 
         About as many as are done until a flush is due, so that others find enough to lease,
         and what is moved to the front does not wait behind a long lease.
         """
-        fitting = items * self.flush_seconds / max(seconds, 1e-6)
+        fitting = items * self.flush_after(last_flush_seconds) / max(seconds, 1e-6)
         batches = round(min(fitting, _FASTER * items) / self.batch_size)
         return self.batch_size * min(max(batches, 1), _MOST_BATCHES)
 
@@ -138,6 +145,7 @@ class Worker:
         self._observe = observe
         self.chunk = pace.batch_size
         self._held: list[Id] = []
+        self._flush_seconds = 0.0
         self._forsaken = threading.Event()
 
     def forsake(self) -> None:
@@ -165,12 +173,13 @@ class Worker:
                     break
                 settled += self._move_batch(batch, failed_before)
                 del left[: len(batch)]
-                if time.monotonic() - started >= self._pace.flush_seconds:
+                if time.monotonic() - started >= self._pace.flush_after(self._flush_seconds):
                     break
         finally:
-            self._settle(settled + Settled(back=left), time.monotonic() - started)
+            worked = time.monotonic() - started
+            self._settle(settled + Settled(back=left), started)
         self.chunk = self._pace.next_chunk(
-            max(len(settled), self._pace.batch_size), time.monotonic() - started
+            max(len(settled), self._pace.batch_size), worked, self._flush_seconds
         )
         return len(settled)
 
@@ -179,15 +188,21 @@ class Worker:
         self._held = [one.id for one in leased]
         return leased
 
-    def _settle(self, settled: Settled, seconds: float) -> None:
+    def _settle(self, settled: Settled, started: float) -> None:
         if self._forsaken.is_set():
             return
         if settled:
-            self._gallery.store.flush()
+            self._flush()
         self._observe("flushed")
-        self._member.journal.settle(self._member.name, settled, seconds if settled else 0.0)
+        seconds = time.monotonic() - started if settled else 0.0
+        self._member.journal.settle(self._member.name, settled, seconds)
         self._held = []
         self._observe("journaled")
+
+    def _flush(self) -> None:
+        before = time.monotonic()
+        self._gallery.store.flush()
+        self._flush_seconds = time.monotonic() - before
 
     def _give_back(self) -> None:
         """What could not be settled last time, because store or journal was gone."""

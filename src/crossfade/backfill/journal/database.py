@@ -36,7 +36,8 @@ class Database:
                 path, check_same_thread=False, isolation_level=None, timeout=_BUSY_SECONDS
             )
             self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
+            # What a crash of the machine takes from a journal is found out again from the store.
+            self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             with self.transaction():
                 self._adopt(form, schema)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote
 
@@ -87,10 +88,18 @@ def user_payload(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The user's payload back from what is stored."""
     payload: dict[str, Any] = {}
     for kind in ("text", "number"):
-        payload |= {unquote(key): value for key, value in stored.get(kind, {}).items()}
-    payload |= {unquote(key): bool(value) for key, value in stored.get("flag", {}).items()}
-    payload |= json.loads(stored.get("other", "{}"))
+        for key, value in stored.get(kind, {}).items():
+            payload[_field(key)] = value
+    for key, value in stored.get("flag", {}).items():
+        payload[_field(key)] = bool(value)
+    if "other" in stored:
+        payload |= json.loads(stored["other"])
     return payload
+
+
+@lru_cache(maxsize=4096)
+def _field(quoted: str) -> str:
+    return unquote(quoted)
 
 
 def _kind(value: Any) -> str | None:

@@ -1,0 +1,138 @@
+"""How fast the worker moves items, against the store's own bulk write in the same run.
+
+    python -m benchmarks.backfill_rate [--items 100000] [--rounds 3] [--uri SCHEME://LOCATION]
+
+The bulk write puts items with one vector and a small payload in large batches, flushes once at
+the end, and does nothing else. The backfill begins a job on as many items, in random order, with
+an encoder that only looks its answer up, and ends when the job is complete: filling the queue,
+leases, reads, conditional writes, flushes and journal included. Rounds take turns, so that a
+busy machine slows both down. Results: ``benchmarks/results/backfill_rate.json`` and ``.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from crossfade.backfill import Backfill, JobState
+from crossfade.embeddings import FloatArray, normalise
+from crossfade.gallery import open_gallery
+from crossfade.stores import Draft, Item, open_store
+from crossfade.testing import make_upgrade
+
+RESULTS = Path(__file__).parent / "results"
+DIM = 256
+BULK_ROWS = 2048
+FLOOR = 0.6
+
+
+def bulk_rate(uri: str, old: FloatArray) -> float:
+    """Items a second of the store's own bulk write into a new collection."""
+    with open_store(uri) as store:
+        space = make_upgrade(dim_old=DIM, dim_new=DIM, rho=False).source
+        store.ensure_space(space)
+        started = time.perf_counter()
+        for start in range(0, len(old), BULK_ROWS):
+            rows = range(start, min(start + BULK_ROWS, len(old)))
+            store.put([Draft(row, {space.name: old[row]}, {"row": row}) for row in rows])
+        store.flush()
+        return len(old) / (time.perf_counter() - started)
+
+
+def backfill_rate(uri: str, old: FloatArray, batch_size: int) -> float:
+    """Items a second of a whole job on a gallery that holds old vectors."""
+    upgrade = make_upgrade("query", dim_old=DIM, dim_new=DIM, rho=False)
+
+    def encode(items: Sequence[Item]) -> FloatArray:
+        return old[[item.payload["row"] for item in items]]
+
+    with open_gallery(uri, upgrade) as gallery:
+        gallery.upsert(range(len(old)), old=old, payload=[{"row": n} for n in range(len(old))])
+        gallery.store.flush()
+        job = Backfill(gallery, encode, batch_size=batch_size)
+        started = time.perf_counter()
+        status = job.run()
+        seconds = time.perf_counter() - started
+        assert (status.state, status.done) == (JobState.COMPLETE, len(old))
+        return len(old) / seconds
+
+
+def measure(uri: str, items: int, rounds: int, batch_size: int) -> dict[str, object]:
+    """All rounds; ``{}`` in the URI is replaced by a name of its own for each collection."""
+    old = normalise(np.random.default_rng(0).normal(size=(items, DIM)))
+    bulk: list[float] = []
+    backfill: list[float] = []
+    for number in range(rounds):
+        bulk.append(bulk_rate(uri.format(f"bulk{number}"), old))
+        backfill.append(backfill_rate(uri.format(f"backfill{number}"), old, batch_size))
+        print(f"round {number + 1}: bulk {bulk[-1]:,.0f}/s, backfill {backfill[-1]:,.0f}/s")
+    return {
+        "store": uri.partition(":")[0],
+        "items": items,
+        "dim": DIM,
+        "batch_size": batch_size,
+        "bulk_items_per_second": [round(rate) for rate in bulk],
+        "backfill_items_per_second": [round(rate) for rate in backfill],
+        "ratio": round(median(b / a for a, b in zip(bulk, backfill, strict=True)), 3),
+        "floor": FLOOR,
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+    }
+
+
+def write(results: dict[str, dict[str, object]]) -> None:
+    """The results of all stores measured so far, as JSON and as a table."""
+    text = json.dumps(results, indent=2, sort_keys=True)
+    (RESULTS / "backfill_rate.json").write_text(text + "\n", encoding="utf-8")
+    lines = [
+        "# Backfill rate against bulk write",
+        "",
+        "Items a second of 256-d, no-op encoder, one worker; one number a round. "
+        "Written by `python -m benchmarks.backfill_rate`.",
+        "",
+        "| store | items | bulk write | backfill | ratio (median) | floor |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in sorted(results.items()):
+        bulk, moved = (
+            ", ".join(f"{rate:,}" for rate in found[key])  # type: ignore[attr-defined]
+            for key in ("bulk_items_per_second", "backfill_items_per_second")
+        )
+        lines.append(
+            f"| `{name}://` | {found['items']:,} | {bulk} | {moved} | "
+            f"**{found['ratio']}** | {found['floor']} |"
+        )
+    (RESULTS / "backfill_rate.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Measure one store and add it to the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--uri", help="with {} for the collection; by default qdrant in a folder")
+    parser.add_argument("--dry", action="store_true", help="write no result")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        uri = asked.uri or f"qdrant://{folder}/{{}}"
+        found = measure(uri, asked.items, asked.rounds, asked.batch_size)
+    print(json.dumps(found, indent=2))
+    if asked.dry:
+        return
+    path = RESULTS / "backfill_rate.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write({**known, str(found["store"]): found})
+    if float(str(found["ratio"])) < FLOOR:
+        raise SystemExit(f"the backfill reaches {found['ratio']} of the bulk write, below {FLOOR}")
+
+
+if __name__ == "__main__":
+    main()
