@@ -14,11 +14,13 @@ config from the segments.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from crossfade.embeddings import Space
+from crossfade.errors import StoreError
 from crossfade.stores.catalog import Catalog
 from crossfade.stores.owned_folder import own_folder
 
@@ -71,6 +73,19 @@ class Folder:
     def new_shard(self) -> Path:
         """Where it is created, before it is moved into place whole."""
         return self.path / "shard.new"
+
+    def require_room(self, wanted_bytes: int) -> None:
+        """Refuse to write to a disk that is nearly full.
+
+        Raises:
+            StoreError: less than that is free.
+        """
+        free = shutil.disk_usage(self.path).free
+        if free < wanted_bytes:
+            raise StoreError(
+                f"no room is left for qdrant://{self.path}: {free / 2**20:.0f} MiB are free, "
+                f"wanted {wanted_bytes / 2**20:.0f}; free some and try again, nothing is lost"
+            )
 
     def is_started(self) -> bool:
         """Whether the collection has been created to the end."""

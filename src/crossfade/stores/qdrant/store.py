@@ -48,6 +48,9 @@ from crossfade.stores.qdrant.words import EdgeWords
 
 __all__ = ["QdrantStore"]
 
+_ROOM_BYTES = 128 * 2**20
+"""Free space without which nothing is written: where the disk is full the engine, which maps its
+files, does not fail but dies."""
 _PUT_BYTES = 8 * 2**20
 """Vectors in one operation of the engine; its log takes an operation as one record."""
 
@@ -89,6 +92,7 @@ class QdrantStore(Store):
             if space.name in self._spaces:
                 self._spaces[space.name].space.require(space)
                 return
+            self._folder.require_room(_ROOM_BYTES)
             self._begin_write()
             stored = self._folder.announce_space(space)
             self._engine.create_vector(stored)
@@ -110,6 +114,7 @@ class QdrantStore(Store):
             hashed = [point_id(draft.id) for draft in checked if point_id(draft.id) != draft.id]
             present = self._engine.retrieve(hashed, KEY_FIELDS, False)
             refuse_collisions([draft.id for draft in checked], present)
+            self._folder.require_room(_ROOM_BYTES)
             self._begin_write()
             width = sum(stored.space.dim for stored in self._spaces.values())
             rows = max(1, _PUT_BYTES // (4 * max(width, 1)))
@@ -128,6 +133,7 @@ class QdrantStore(Store):
                 if outcome is Outcome.APPLIED
             }
             if applied:
+                self._folder.require_room(_ROOM_BYTES)
                 self._begin_write()
                 self._engine.set_vectors(self._spaces[space].vector, applied.items())
             return outcomes
