@@ -7,14 +7,11 @@ alone, waits until no lease is under way, and the other way round. The clock is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, LiteralString, TypeAlias, TypeVar
-
-from psycopg import Cursor, sql
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from crossfade.backfill.journal.base import (
     BATCHES_KEPT,
-    CLOCK_SLACK_SECONDS,
     REPEATED,
     Entry,
     JobRow,
@@ -26,6 +23,8 @@ from crossfade.backfill.journal.base import (
     joint_rate,
     locked_by,
 )
+from crossfade.backfill.journal.postgres_tables import LEASED, NOW, PARKED, PENDING, STALE, Tables
+from crossfade.backfill.journal.postgres_workers import Workers
 from crossfade.backfill.status import JobState, ParkedItem
 from crossfade.errors import StoreError
 from crossfade.stores import Id, Store
@@ -41,46 +40,6 @@ _Result = TypeVar("_Result")
 Row: TypeAlias = tuple[Any, ...]
 _BYTES, _TEXT = 17, 25
 """The numbers of the types bytea and text."""
-_PENDING, _LEASED, _STALE, _PARKED = range(4)
-_NOW = "extract(epoch FROM clock_timestamp())::float8"
-# No index knows the state of an item, and pages are half empty: so to lease an item, or to give
-# it back, is to write its row alone. Those leased are few, and stepped over.
-_TABLES = f"""
-CREATE TABLE IF NOT EXISTS {{job}} (
-    number integer PRIMARY KEY CHECK (number = 1),
-    upgrade text NOT NULL,
-    ordering text NOT NULL,
-    seed bigint NOT NULL,
-    state text NOT NULL,
-    last_error text,
-    filled boolean NOT NULL DEFAULT false,
-    done bigint NOT NULL DEFAULT 0,
-    sweeper bigint
-);
-CREATE TABLE IF NOT EXISTS {{workers}} (
-    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name text NOT NULL UNIQUE,
-    alone boolean NOT NULL,
-    renewed float8 NOT NULL,
-    until float8 NOT NULL
-);
-CREATE TABLE IF NOT EXISTS {{queue}} (
-    item bytea PRIMARY KEY,
-    key float8 NOT NULL,
-    priority integer NOT NULL DEFAULT 0,
-    state smallint NOT NULL DEFAULT {_PENDING},
-    worker bigint,
-    version bigint NOT NULL,
-    reason text
-) WITH (fillfactor = 50);
-CREATE INDEX IF NOT EXISTS {{first}} ON {{queue}} (priority DESC, key, item);
-CREATE TABLE IF NOT EXISTS {{batches}} (
-    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    items integer NOT NULL,
-    ended float8 NOT NULL,
-    seconds float8 NOT NULL
-)
-"""
 _READ_JOB = "SELECT upgrade, ordering, seed, state, last_error, filled FROM {job}"
 
 
@@ -103,32 +62,21 @@ class PostgresJournal(Journal):
     """
 
     def __init__(self, connections: Connections, catalog: Catalog) -> None:
-        self._connections = connections
-        self._names: dict[str, sql.Composable] = dict(catalog.journal_tables())
-        first = sql.Identifier(catalog.own_name("first"))
-        create = sql.SQL(_TABLES).format(**self._names, first=first)
-        (there,) = connections.execute(
-            sql.SQL("SELECT to_regclass({})").format(
-                sql.Literal(self._names["batches"].as_string())
-            )
-        )
-        if there == (None,):
-            connections.run(catalog.lock(), lambda connection, _: connection.execute(create))
-        # Shared by those who lease, exclusive for those who decide whether one may.
-        self._lock = sql.Literal(f"crossfade.{self._names['job'].as_string()}")
+        self._tables = Tables(connections, catalog)
+        self._workers = Workers(self._tables)
 
     # The job
 
     def job(self) -> JobRow | None:
-        return _job(self._rows(_READ_JOB))
+        return _job(self._tables.rows(_READ_JOB))
 
     def begin(self, job: JobRow) -> JobRow:
         def work(connection: Connection) -> JobRow:
-            present = _job(self._execute(connection, _READ_JOB).fetchall())
+            present = _job(self._tables.execute(connection, _READ_JOB).fetchall())
             if present is not None and present.upgrade_id == job.upgrade_id:
                 return present
             self._forget_job(connection)
-            self._execute(
+            self._tables.execute(
                 connection,
                 "INSERT INTO {job} (number, upgrade, ordering, seed, state, last_error) "
                 "VALUES (1, %s, %s, %s, %s, %s)",
@@ -137,79 +85,81 @@ class PostgresJournal(Journal):
             )
             return job
 
-        return self._alone(work)
+        return self._tables.alone(work)
 
     def set_state(self, state: JobState, last_error: str | None = None) -> None:
-        self._alone(lambda connection: self._set_state(connection, state, last_error))
+        self._tables.alone(lambda connection: self._set_state(connection, state, last_error))
 
     def pause(self) -> bool:
         states = (JobState.PAUSED.value, JobState.RUNNING.value)
         statement = "UPDATE {job} SET state = %s WHERE state = %s"
-        return self._alone(
-            lambda connection: self._execute(connection, statement, *states).rowcount > 0
+        return self._tables.alone(
+            lambda connection: self._tables.execute(connection, statement, *states).rowcount > 0
         )
 
     def clear(self) -> None:
-        self._alone(self._forget_job)
+        self._tables.alone(self._forget_job)
 
     # Its workers
 
     def join(self, worker: str, seconds: float) -> None:
-        self._together(lambda connection: self._join(connection, worker, seconds))
+        self._tables.together(lambda connection: self._workers.join(connection, worker, seconds))
 
     def join_alone(self, worker: str, seconds: float) -> None:
         def work(connection: Connection) -> None:
-            self._bury_the_dead(connection)
+            self._workers.bury_the_dead(connection)
             others = "SELECT name FROM {workers} WHERE name <> %s LIMIT 1"
-            if (other := self._execute(connection, others, worker).fetchone()) is not None:
+            if (other := self._tables.execute(connection, others, worker).fetchone()) is not None:
                 raise locked_by(other[0])
-            self._renew(connection, worker, seconds, alone=True)
+            self._workers.renew(connection, worker, seconds, alone=True)
 
-        self._alone(work)
+        self._tables.alone(work)
 
     def renew(self, worker: str, seconds: float) -> bool:
         def work(connection: Connection) -> bool:
-            self._bury_the_dead(connection)
-            renewed = self._execute(
+            self._workers.bury_the_dead(connection)
+            renewed = self._tables.execute(
                 connection,
-                f"UPDATE {{workers}} SET renewed = {_NOW}, until = {_NOW} + %s WHERE name = %s",
+                f"UPDATE {{workers}} SET renewed = {NOW}, until = {NOW} + %s WHERE name = %s",
                 *(seconds, worker),
             )
             return renewed.rowcount > 0
 
-        return self._together(work)
+        return self._tables.together(work)
 
     def leave(
         self, worker: str, state: JobState | None = None, last_error: str | None = None
     ) -> None:
         def work(connection: Connection) -> None:
-            self._bury_the_dead(connection)
-            self._bury(connection, "name = %s", worker)
+            self._workers.bury_the_dead(connection)
+            self._workers.bury(connection, "name = %s", worker)
             if state is not None and (state is not JobState.PAUSED or self._may_pause(connection)):
                 self._set_state(connection, state, last_error)
             elif last_error is not None:
                 record = "UPDATE {job} SET last_error = %s"
-                self._execute(connection, record, _escaped(last_error))
+                self._tables.execute(connection, record, _escaped(last_error))
 
-        self._alone(work)
+        self._tables.alone(work)
 
     def evict(self) -> None:
-        self._alone(lambda connection: self._bury(connection, "true"))
+        self._tables.alone(lambda connection: self._workers.bury(connection, "true"))
 
     def workers(self) -> list[str]:
         def work(connection: Connection) -> list[str]:
-            self._bury_the_dead(connection)
-            rows = self._execute(connection, 'SELECT name FROM {workers} ORDER BY name COLLATE "C"')
+            self._workers.bury_the_dead(connection)
+            rows = self._tables.execute(
+                connection, 'SELECT name FROM {workers} ORDER BY name COLLATE "C"'
+            )
             return [name for (name,) in rows]
 
-        return self._together(work)
+        return self._tables.together(work)
 
     # Its queue
 
     def begin_sweep(self, worker: str) -> bool:
         def work(connection: Connection) -> bool:
-            self._bury_the_dead(connection)
-            swept = self._execute(
+            self._workers.bury_the_dead(connection)
+            swept = self._tables.execute(
                 connection,
                 "UPDATE {job} SET sweeper = w.number FROM {workers} w "
                 "WHERE w.name = %s AND coalesce(sweeper, w.number) = w.number",
@@ -217,7 +167,7 @@ class PostgresJournal(Journal):
             )
             return swept.rowcount > 0
 
-        return self._alone(work)
+        return self._tables.alone(work)
 
     def enqueue(self, entries: Sequence[Entry]) -> int:
         # In the order of keys, so that two who queue the same items don't wait for each other.
@@ -230,78 +180,78 @@ class PostgresJournal(Journal):
         statement = (
             "INSERT INTO {queue} AS q (item, key, version) "
             "SELECT * FROM unnest(%s::bytea[], %s::float8[], %s::bigint[]) "
-            f"ON CONFLICT (item) DO UPDATE SET state = {_PENDING}, priority = {REPEATED}, "
+            f"ON CONFLICT (item) DO UPDATE SET state = {PENDING}, priority = {REPEATED}, "
             "key = excluded.key, version = excluded.version, reason = NULL "
-            f"WHERE q.state = {_STALE} OR q.state = {_PARKED} AND q.version <> excluded.version"
+            f"WHERE q.state = {STALE} OR q.state = {PARKED} AND q.version <> excluded.version"
         )
-        return self._together(
-            lambda connection: self._execute(connection, statement, *given).rowcount
+        return self._tables.together(
+            lambda connection: self._tables.execute(connection, statement, *given).rowcount
         )
 
     def end_sweep(self, worker: str) -> None:
         def work(connection: Connection) -> None:
-            ended = self._execute(
+            ended = self._tables.execute(
                 connection,
                 "UPDATE {job} SET filled = true, sweeper = NULL "
                 "WHERE sweeper = (SELECT number FROM {workers} WHERE name = %s)",
                 worker,
             )
             if ended.rowcount > 0:
-                self._execute(connection, f"DELETE FROM {{queue}} WHERE state = {_STALE}")
+                self._tables.execute(connection, f"DELETE FROM {{queue}} WHERE state = {STALE}")
 
-        self._alone(work)
+        self._tables.alone(work)
 
     def lease(self, n: int, worker: str, seconds: float) -> list[Leased]:
         def work(connection: Connection) -> Rows:
-            number = self._join(connection, worker, seconds)
+            number = self._workers.join(connection, worker, seconds)
             ready = "SELECT 1 FROM {job} WHERE filled AND state = %s"
-            if self._execute(connection, ready, JobState.RUNNING.value).fetchone() is None:
+            if self._tables.execute(connection, ready, JobState.RUNNING.value).fetchone() is None:
                 return []
-            return self._execute(
+            return self._tables.execute(
                 connection,
                 # Locked rows stay where they are, so they need not be looked up again.
-                f"WITH first AS (SELECT ctid FROM {{queue}} WHERE state = {_PENDING} "
+                f"WITH first AS (SELECT ctid FROM {{queue}} WHERE state = {PENDING} "
                 "ORDER BY priority DESC, key, item LIMIT %s FOR UPDATE SKIP LOCKED) "
-                f"UPDATE {{queue}} q SET state = {_LEASED}, worker = %s FROM first "
+                f"UPDATE {{queue}} q SET state = {LEASED}, worker = %s FROM first "
                 "WHERE q.ctid = first.ctid "
                 "RETURNING -q.priority, q.key, q.item, q.reason IS NOT NULL",
                 *(n, number),
             ).fetchall()
 
-        rows = sorted(self._together(work))
+        rows = sorted(self._tables.together(work))
         return [Leased(id_of(key), failed_before) for _, _, key, failed_before in rows]
 
     def settle(self, worker: str, settled: Settled, seconds: float = 0.0) -> None:
         def work(connection: Connection) -> None:
             find = "SELECT number FROM {workers} WHERE name = %s"
-            if (row := self._execute(connection, find, worker).fetchone()) is None:
+            if (row := self._tables.execute(connection, find, worker).fetchone()) is None:
                 return
             done = self._strike_leased(connection, row[0], settled.done)
             self._strike_leased(connection, row[0], settled.gone)
-            self._release(connection, row[0], _STALE, settled.stale)
-            self._release(connection, row[0], _PENDING, settled.back)
+            self._release(connection, row[0], STALE, settled.stale)
+            self._release(connection, row[0], PENDING, settled.back)
             self._park(connection, row[0], settled)
             if done:
-                self._execute(connection, "UPDATE {job} SET done = done + %s", done)
+                self._tables.execute(connection, "UPDATE {job} SET done = done + %s", done)
             if seconds:
                 self._keep_time(connection, done, seconds)
 
-        self._together(work)
+        self._tables.together(work)
 
     def prioritise(self, ids: Iterable[Id], priority: int) -> int:
         statement = (
             "UPDATE {queue} SET priority = %s "
-            f"WHERE item = ANY(%s::bytea[]) AND state = {_PENDING} AND priority < %s"
+            f"WHERE item = ANY(%s::bytea[]) AND state = {PENDING} AND priority < %s"
         )
         given = (priority, _keys(ids), priority)
-        return self._together(
-            lambda connection: self._execute(connection, statement, *given).rowcount
+        return self._tables.together(
+            lambda connection: self._tables.execute(connection, statement, *given).rowcount
         )
 
     def parked(self, n: int, after: Id | None = None) -> list[ParkedItem]:
         start = b"" if after is None else key_of(after)
-        rows = self._rows(
-            f"SELECT item, reason FROM {{queue}} WHERE state = {_PARKED} AND item > %s "
+        rows = self._tables.rows(
+            f"SELECT item, reason FROM {{queue}} WHERE state = {PARKED} AND item > %s "
             "ORDER BY item LIMIT %s",
             *(start, n),
         )
@@ -309,137 +259,77 @@ class PostgresJournal(Journal):
 
     def unpark(self) -> int:
         statement = (
-            f"UPDATE {{queue}} SET state = {_PENDING}, priority = {REPEATED} "
-            f"WHERE state = {_PARKED}"
+            f"UPDATE {{queue}} SET state = {PENDING}, priority = {REPEATED} WHERE state = {PARKED}"
         )
-        return self._together(lambda connection: self._execute(connection, statement).rowcount)
+        return self._tables.together(
+            lambda connection: self._tables.execute(connection, statement).rowcount
+        )
 
     def strike(self, ids: Iterable[Id]) -> None:
-        statement = f"DELETE FROM {{queue}} WHERE item = ANY(%s::bytea[]) AND state = {_PARKED}"
+        statement = f"DELETE FROM {{queue}} WHERE item = ANY(%s::bytea[]) AND state = {PARKED}"
         keys = _keys(ids)
-        self._together(lambda connection: self._execute(connection, statement, keys))
+        self._tables.together(lambda connection: self._tables.execute(connection, statement, keys))
 
     def counts(self) -> QueueCounts:
         counted = ", ".join(
-            f"count(*) FILTER (WHERE state = {state})"
-            for state in (_PENDING, _STALE, _LEASED, _PARKED)
+            f"count(*) FILTER (WHERE state = {state})" for state in (PENDING, STALE, LEASED, PARKED)
         )
-        ((done, pending, stale, leased, parked),) = self._rows(
+        ((done, pending, stale, leased, parked),) = self._tables.rows(
             f"SELECT coalesce((SELECT done FROM {{job}}), 0), {counted} FROM {{queue}}"
         )
         return QueueCounts(done, pending + stale, leased, parked)
 
     def rate(self) -> float | None:
-        rows = self._rows("SELECT items, ended, seconds FROM {batches}")
+        rows = self._tables.rows("SELECT items, ended, seconds FROM {batches}")
         return joint_rate(TimedBatch(*row) for row in rows)
 
     def close(self) -> None:
         """The connections are the store's."""
 
-    def _together(self, work: Callable[[Connection], _Result]) -> _Result:
-        # Routine: what a crash of the server forgets of it is found out again from the store.
-        return self._run("SET LOCAL synchronous_commit = off; ", "_shared", work)
-
-    def _alone(self, work: Callable[[Connection], _Result]) -> _Result:
-        return self._run("", "", work)
-
-    def _run(
-        self, setting: LiteralString, kind: LiteralString, work: Callable[[Connection], _Result]
-    ) -> _Result:
-        form = f"{setting}SELECT pg_advisory_xact_lock{kind}(hashtextextended({{}}, 0))"
-        begin = sql.SQL(form).format(self._lock)
-        return self._connections.run(begin, lambda connection, _: work(connection))
-
-    def _rows(self, statement: str, *given: Any) -> Rows:
-        return self._connections.run(
-            sql.SQL("SELECT"),
-            lambda connection, _: self._execute(connection, statement, *given).fetchall(),
-        )
-
-    def _execute(self, connection: Connection, statement: str, *given: Any) -> Cursor[Row]:
-        # The statements are the constants above and below; names come quoted.
-        return connection.execute(sql.SQL(statement).format(**self._names), given or None)
-
     def _forget_job(self, connection: Connection) -> None:
-        self._execute(connection, "TRUNCATE {job}, {queue}, {batches}")
+        self._tables.execute(connection, "TRUNCATE {job}, {queue}, {batches}")
 
     def _set_state(self, connection: Connection, state: JobState, last_error: str | None) -> None:
         statement = "UPDATE {job} SET state = %s, last_error = %s"
-        self._execute(connection, statement, state.value, _escaped(last_error))
+        self._tables.execute(connection, statement, state.value, _escaped(last_error))
 
     def _may_pause(self, connection: Connection) -> bool:
         """Whether nobody is at work, and the job is not at its end."""
-        found = self._execute(
+        found = self._tables.execute(
             connection,
             "SELECT 1 FROM {job} WHERE state IN (%s, %s) AND NOT EXISTS (SELECT 1 FROM {workers})",
             *(JobState.RUNNING.value, JobState.PAUSED.value),
         )
         return found.fetchone() is not None
 
-    def _join(self, connection: Connection, worker: str, seconds: float) -> int:
-        self._bury_the_dead(connection)
-        alone = "SELECT name FROM {workers} WHERE alone AND name <> %s LIMIT 1"
-        if (other := self._execute(connection, alone, worker).fetchone()) is not None:
-            raise locked_by(other[0])
-        return self._renew(connection, worker, seconds, alone=False)
-
-    def _renew(self, connection: Connection, worker: str, seconds: float, *, alone: bool) -> int:
-        found = self._execute(
-            connection,
-            "INSERT INTO {workers} (name, alone, renewed, until) "
-            f"VALUES (%s, %s, {_NOW}, {_NOW} + %s) ON CONFLICT (name) DO UPDATE SET "
-            "alone = excluded.alone, renewed = excluded.renewed, until = excluded.until "
-            "RETURNING number",
-            *(worker, alone, seconds),
-        )
-        return int(found.fetchall()[0][0])
-
-    def _bury_the_dead(self, connection: Connection) -> None:
-        dead = f"until < {_NOW} OR renewed > {_NOW} + %s"
-        self._bury(connection, dead, CLOCK_SLACK_SECONDS)
-
-    def _bury(self, connection: Connection, which: str, *given: Any) -> None:
-        """Forget workers, and give back what they held."""
-        statement = f"DELETE FROM {{workers}} WHERE {which} RETURNING number"
-        numbers = [number for (number,) in self._execute(connection, statement, *given)]
-        if numbers:
-            self._execute(
-                connection,
-                f"UPDATE {{queue}} SET state = {_PENDING}, worker = NULL "
-                f"WHERE state = {_LEASED} AND worker = ANY(%s)",
-                numbers,
-            )
-            swept = "UPDATE {job} SET sweeper = NULL WHERE sweeper = ANY(%s)"
-            self._execute(connection, swept, numbers)
-
     def _strike_leased(self, connection: Connection, number: int, ids: Sequence[Id]) -> int:
         if not ids:
             return 0
-        struck = self._execute(
+        struck = self._tables.execute(
             connection,
             "DELETE FROM {queue} WHERE item = ANY(%s::bytea[]) "
-            f"AND state = {_LEASED} AND worker = %s",
+            f"AND state = {LEASED} AND worker = %s",
             *(_keys(ids), number),
         )
         return struck.rowcount
 
     def _release(self, connection: Connection, number: int, state: int, ids: Sequence[Id]) -> None:
         if ids:
-            self._execute(
+            self._tables.execute(
                 connection,
                 f"UPDATE {{queue}} SET state = {state}, worker = NULL "
-                f"WHERE item = ANY(%s::bytea[]) AND state = {_LEASED} AND worker = %s",
+                f"WHERE item = ANY(%s::bytea[]) AND state = {LEASED} AND worker = %s",
                 *(_keys(ids), number),
             )
 
     def _park(self, connection: Connection, number: int, settled: Settled) -> None:
         if settled.parked:
-            self._execute(
+            self._tables.execute(
                 connection,
-                f"UPDATE {{queue}} q SET state = {_PARKED}, worker = NULL, version = p.version, "
+                f"UPDATE {{queue}} q SET state = {PARKED}, worker = NULL, version = p.version, "
                 "reason = p.reason "
                 "FROM unnest(%s::bytea[], %s::bigint[], %s::text[]) AS p (item, version, reason) "
-                f"WHERE q.item = p.item AND state = {_LEASED} AND worker = %s",
+                f"WHERE q.item = p.item AND state = {LEASED} AND worker = %s",
                 binary.array_of([key_of(one.id) for one in settled.parked], _BYTES),
                 binary.array_of_integers([one.version for one in settled.parked]),
                 binary.array_of([escape(one.reason).encode() for one in settled.parked], _TEXT),
@@ -447,12 +337,12 @@ class PostgresJournal(Journal):
             )
 
     def _keep_time(self, connection: Connection, items: int, seconds: float) -> None:
-        self._execute(
+        self._tables.execute(
             connection,
-            f"INSERT INTO {{batches}} (items, ended, seconds) VALUES (%s, {_NOW}, %s)",
+            f"INSERT INTO {{batches}} (items, ended, seconds) VALUES (%s, {NOW}, %s)",
             *(items, seconds),
         )
-        self._execute(
+        self._tables.execute(
             connection,
             "DELETE FROM {batches} WHERE number <= (SELECT max(number) FROM {batches}) - %s",
             BATCHES_KEPT,
