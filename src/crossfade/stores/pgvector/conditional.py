@@ -67,7 +67,8 @@ def _apply(
             [write.vector for _, _, write in part], column.space.dim, layout.extension.oid
         ),
     ]
-    return {place - 1 for (place,) in session.connection.execute(statement, given)}
+    rows = session.connection.execute(statement, given, binary=True).fetchall()
+    return {place - 1 for (place,) in rows}
 
 
 def _there(session: Session, layout: Layout, keys: list[bytes]) -> set[object]:

@@ -68,7 +68,7 @@ def _read(
         layout.table,
         where,
     )
-    rows = session.connection.execute(statement, given, binary=True)
+    rows = session.connection.execute(statement, given, binary=True).fetchall()
     return [_item(layout, columns, *row) for row in rows]
 
 
