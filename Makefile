@@ -3,6 +3,8 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Two tests at a time with a thread each: small matrices gain nothing from more threads.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint types contract unit bench docs clean
@@ -23,10 +25,10 @@ demo: $(STAMP)  ## Upgrade a live gallery of real images, in three minutes
 test: lint types contract unit  ## Lint, types, import contract and tests
 
 test-all: lint types contract $(STAMP)  ## The same with the slow tests
-	$(BIN)/pytest
+	$(PYTEST)
 
 unit: $(STAMP)
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(STAMP)  ## Style
 	$(BIN)/ruff check .
