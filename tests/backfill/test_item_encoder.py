@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from crossfade.backfill import Backfill, Retry, item_encoder
-from crossfade.backfill.encoding import Encoding
 from crossfade.embeddings import FloatArray
 from crossfade.embeddings.encoders import ContentEncoder, Takes
 from crossfade.embeddings.encoders.base import require_text
 from crossfade.embeddings.sources import load_source
 from crossfade.errors import EncoderMisconfigured, EncoderUnavailable, InvalidInput, SpaceMismatch
 from crossfade.gallery import Gallery
+from crossfade.gallery.encoding import Encoding
 from crossfade.stores import Item
 from crossfade.testing import World
 

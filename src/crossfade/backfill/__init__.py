@@ -1,7 +1,6 @@
 """Moving items from the old side of a gallery to the new one."""
 
 from crossfade.backfill.crew import Outage
-from crossfade.backfill.encoding import Encoded, Encoder, Retry
 from crossfade.backfill.item_encoder import ItemEncoder, item_encoder, load_item_encoder
 from crossfade.backfill.job import Backfill
 from crossfade.backfill.order import (
@@ -15,6 +14,7 @@ from crossfade.backfill.progress import progress_bar
 from crossfade.backfill.signals import stopping_on_signals
 from crossfade.backfill.status import JobState, JobStatus, ParkedItem
 from crossfade.backfill.throttle import QuietHours, Throttle
+from crossfade.gallery.encoding import Encoded, Encoder, Retry
 
 __all__ = [
     "Backfill",

@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from crossfade.backfill.encoding import Retry
 from crossfade.backfill.membership import Member
 from crossfade.backfill.status import JobState
 from crossfade.backfill.throttle import Brake
 from crossfade.backfill.worker import Worker
 from crossfade.errors import EncoderUnavailable, StoreUnavailable
+from crossfade.gallery.encoding import Retry
 
 __all__ = ["GRACE_SECONDS", "Budget", "Crew", "Outage", "Signals"]
 

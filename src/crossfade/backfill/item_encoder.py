@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from crossfade.backfill.encoding import Encoded
 from crossfade.embeddings import FloatArray
 from crossfade.embeddings.encoders import ContentEncoder, Takes, load_encoder
 from crossfade.embeddings.sources import Missing, Source, load_source
 from crossfade.embeddings.sources.ids import id_source
 from crossfade.errors import EncoderError, EncoderMisconfigured, EncoderUnavailable, InvalidInput
+from crossfade.gallery.encoding import Encoded
 from crossfade.stores import Id, Item
 
 __all__ = ["ItemEncoder", "item_encoder", "load_item_encoder"]

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from crossfade.backfill.crew import Budget, Crew, Outage, Signals
-from crossfade.backfill.encoding import Encoder, Encoding, Retry
 from crossfade.backfill.journal import JobRow, open_journal
 from crossfade.backfill.membership import (
     LEASE_SECONDS,
@@ -18,7 +17,6 @@ from crossfade.backfill.membership import (
     working,
     working_alone,
 )
-from crossfade.backfill.model import require_model
 from crossfade.backfill.order import open_order
 from crossfade.backfill.status import JobState, JobStatus, ParkedItem
 from crossfade.backfill.sweep import sweep
@@ -26,7 +24,9 @@ from crossfade.backfill.throttle import Brake, Throttle
 from crossfade.backfill.worker import Pace, Streak, Worker
 from crossfade.errors import CrossfadeError, GalleryStateError, InvalidInput
 from crossfade.gallery import Gallery, Phase
+from crossfade.gallery.encoding import Encoder, Encoding, Retry
 from crossfade.gallery.lifecycle import finish, roll_back
+from crossfade.gallery.model import require_model
 from crossfade.gallery.moves import check_move
 from crossfade.gallery.record import log_move
 from crossfade.stores import Id
@@ -145,7 +145,7 @@ class Backfill:
         with suppress(_Stopped), at_work as member:
             check_move("backfill", self._at_rest(), self.gallery.uri)
             self.gallery.prepare(progress=self._stop_preparing)
-            require_model(self.gallery, self._encoder)
+            require_model(self.gallery.store, self.gallery.upgrade, self._encoder)
             job = self._begin(member)
             with self._recording_failure(member):
                 crew = self._crew(member, job, self._encoder, workers, max_items, progress)
@@ -191,6 +191,14 @@ class Backfill:
         if priority < 1:
             raise InvalidInput(f"priority is {priority}, wanted at least 1")
         return self._journal.prioritise(plain_ids(ids), priority)
+
+    def attach(self) -> None:
+        """Take what searches want: ``gallery.search(..., reextract_later=20)`` moves the best
+        candidates of its query, as far as they wait in this job, to the front of the queue.
+
+        The job may run in another process. Detach with ``gallery.on_wanted = None``.
+        """
+        self.gallery.on_wanted = self.prioritise
 
     def status(self) -> JobStatus:
         """Look at the job; read from durable state, so anyone may at any time."""

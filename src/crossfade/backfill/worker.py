@@ -23,15 +23,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from crossfade.backfill.encoding import Encoded, Encoding
 from crossfade.backfill.journal import Leased, Parking, Settled
 from crossfade.backfill.membership import Member
 from crossfade.backfill.throttle import Brake
 from crossfade.errors import EncoderError
 from crossfade.gallery import Gallery
-from crossfade.stores import Id, Item, Outcome, VectorWrite
+from crossfade.gallery.encoding import Encoded, Encoding
+from crossfade.gallery.write_back import write_back
+from crossfade.stores import Id, Item, Outcome
 
 __all__ = ["STEPS", "Pace", "Streak", "Worker"]
 
@@ -224,21 +223,9 @@ class Worker:
             return Settled()
         self._streak.check(encoded, failed_before)
         self._observe("encoded")
-        outcomes = self._write(waiting, encoded)
+        outcomes = write_back(self._gallery.store, self._gallery.upgrade, waiting, encoded)
         self._observe("written")
         return _settled(ids, items, waiting, encoded, outcomes)
-
-    def _write(self, waiting: Sequence[Item], encoded: Encoded) -> dict[Id, Outcome]:
-        ready = [item for item in waiting if item.id in encoded.vectors]
-        if not ready:
-            return {}
-        new = np.stack([encoded.vectors[item.id] for item in ready])
-        writes = [
-            VectorWrite(item.id, item.version, row)
-            for item, row in zip(ready, self._gallery.upgrade.store_new(new), strict=True)
-        ]
-        outcomes = self._gallery.store.set_vectors(self._space, writes)
-        return {item.id: outcome for item, outcome in zip(ready, outcomes, strict=True)}
 
     @property
     def _space(self) -> str:

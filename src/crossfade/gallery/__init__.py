@@ -1,5 +1,6 @@
 """The two galleries as one."""
 
+from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.gallery import Gallery, Hit
 from crossfade.gallery.lifecycle import open_gallery, start_gallery
 from crossfade.gallery.merge import HitSide
@@ -7,6 +8,7 @@ from crossfade.gallery.moves import State
 from crossfade.gallery.state import GalleryState, JobSettings, Phase
 
 __all__ = [
+    "Encoder",
     "Gallery",
     "GalleryState",
     "Hit",

@@ -11,13 +11,16 @@ from typing import Any, Self
 from crossfade.embeddings import FloatArray, unit_rows
 from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch, StoreError
 from crossfade.gallery.coverage import CoverageGauge, coverage_of
+from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.merge import Candidate, HitSide
+from crossfade.gallery.on_demand import Demand, OnDemand, check_demand, views_of
 from crossfade.gallery.prepare import map_old_vectors
 from crossfade.gallery.record import change_phase, read_state
 from crossfade.gallery.request import Request
 from crossfade.gallery.sides import TwoSides
 from crossfade.gallery.state import GalleryState, Phase
+from crossfade.gallery.wanted import View
 from crossfade.stores import Draft, Filter, Id, Payload, Store
 from crossfade.stores.checks import check_k, plain_ids
 from crossfade.upgrade import Mode, Upgrade
@@ -51,7 +54,7 @@ class Gallery:
     All methods may be called from several threads.
     """
 
-    def __init__(self, store: Store, upgrade: Upgrade) -> None:
+    def __init__(self, store: Store, upgrade: Upgrade, encoder: Encoder | None = None) -> None:
         self.store = store
         self.upgrade = upgrade
         self.uri = "URI"
@@ -62,6 +65,9 @@ class Gallery:
         self._moves_back = 0
         self._sides = TwoSides(store, upgrade.source, upgrade.stored, upgrade.mapped)
         self._coverage = CoverageGauge(store, upgrade.stored.name)
+        self._on_demand = OnDemand(store, upgrade, self.write_lock)
+        if encoder is not None:
+            self.use_encoder(encoder)
 
     @property
     def state(self) -> GalleryState:
@@ -92,6 +98,34 @@ class Gallery:
         gallery: 1."""
         return coverage_of(self.store, self.upgrade.stored.name)
 
+    @property
+    def on_wanted(self) -> Callable[[Sequence[Id]], object] | None:
+        """Told, from a thread of its own, which items searches want to be moved soon, the most
+        wanted first; see ``reextract_later`` and :meth:`crossfade.Backfill.attach`."""
+        return self._on_demand.on_wanted
+
+    @on_wanted.setter
+    def on_wanted(self, listener: Callable[[Sequence[Id]], object] | None) -> None:
+        self._on_demand.on_wanted = listener
+
+    def use_encoder(self, encoder: Encoder) -> None:
+        """Let searches re-extract items with the new model: ``search(..., reextract=20)``.
+
+        It is called by one thread at a time, with up to 64 items (id, payload).
+
+        Raises:
+            SpaceMismatch: it is of another width than the new space.
+        """
+        self._on_demand.use_encoder(encoder)
+
+    def drain(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until all that searches asked to be moved is moved, or handed to the job.
+
+        Returns:
+            Whether it is; False when the time is over before.
+        """
+        return self._on_demand.drain(timeout_seconds)
+
     def search(
         self,
         query_new: Any | None,
@@ -101,8 +135,15 @@ class Gallery:
         mode: Mode | str = Mode.ONE_ENCODER,
         filter: Filter | None = None,
         exact: bool = True,
+        reextract: int = 0,
+        budget_ms: float | None = None,
+        reextract_later: int = 0,
     ) -> list[list[Hit]]:
         """The k best items for each query.
+
+        With ``reextract`` the best candidates of the query are embedded with the new model
+        before it is answered, ranked by what they are, and backfilled for good; what can't be
+        embedded, or not in time, is ranked by its estimate as ever.
 
         Args:
             query_new: ``(q, d_new)`` or ``(d_new,)`` embeddings by the new model; None is
@@ -114,25 +155,32 @@ class Gallery:
             filter: see :mod:`crossfade.stores.filters`.
             exact: compare with every vector. In two-encoder mode, False rescores only the
                 ``max(4 * k, 100)`` best candidates of either view.
+            reextract: so many not yet backfilled items of each query are moved first: the best
+                by the mapped view; if ``query_old`` is given, in any mode, half of them by the
+                old one. Needs an encoder.
+            budget_ms: how long the search may wait for that. The encoder goes on behind it.
+            reextract_later: so many items of each query are moved to the front of the job's
+                queue, after the answer. Needs a job: :meth:`crossfade.Backfill.attach`.
 
         Returns:
             ``q`` lists of hits, best first, ties by id, each with ``min(k, items)`` hits.
 
         Raises:
-            InvalidInput: NaN or zero queries, k below 1, a missing ``query_old``.
+            InvalidInput: NaN or zero queries, k below 1, a missing ``query_old``, encoder or job.
             SpaceMismatch: queries of another dimension.
+            EncoderMisconfigured: the encoder is another model than the gallery was begun with.
             GalleryStateError: the mode can't be answered in the gallery's present phase.
         """
         mode = Mode(mode)
         request = Request(check_k(k), filter, exact)
-        attempt = partial(self._attempt, query_new, query_old, mode, request)
-        for _ in range(_QUIET_ATTEMPTS):
-            hits, current = attempt()
-            if current:
-                return hits
-        # Writers are too busy for a quiet moment: make one.
-        with self.write_lock:
-            return attempt()[0]
+        demand = check_demand(reextract, reextract_later, budget_ms)
+        views = self._views(query_new, query_old, mode, demand)
+        if views and demand.now:
+            self._move_now(views, request, demand)
+        hits = self._hits(query_new, query_old, mode, request)
+        if views and demand.later:
+            self._on_demand.move_later(views, request, demand)
+        return hits
 
     def upsert(
         self,
@@ -210,7 +258,11 @@ class Gallery:
         return written
 
     def close(self) -> None:
-        """Flush and release the store. Closing again is harmless."""
+        """Flush and release the store. Closing again is harmless.
+
+        What searches asked to be moved and is not yet, is left to the job.
+        """
+        self._on_demand.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -218,6 +270,42 @@ class Gallery:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _views(
+        self, query_new: Any | None, query_old: Any | None, mode: Mode, demand: Demand
+    ) -> list[View]:
+        """What names candidates to move; nothing where nothing is wanted, or left to move."""
+        if not demand.now and not demand.later:
+            return []
+        if mode is Mode.OLD:
+            raise InvalidInput(
+                "mode 'old' answers as the old system did and moves nothing: leave reextract and "
+                "reextract_later out"
+            )
+        self._on_demand.require_means(demand)
+        if query_new is None or self.state.phase is not Phase.SERVING:
+            return []
+        return views_of(self.upgrade, query_new, query_old, mode)
+
+    def _move_now(self, views: list[View], request: Request, demand: Demand) -> None:
+        try:
+            self._on_demand.move_now(views, request, demand)
+        except (StoreError, SpaceMismatch):
+            if self.state.phase is Phase.SERVING:
+                raise
+            # A side was dropped under the search for candidates: there is nothing to move.
+
+    def _hits(
+        self, query_new: Any | None, query_old: Any | None, mode: Mode, request: Request
+    ) -> list[list[Hit]]:
+        attempt = partial(self._attempt, query_new, query_old, mode, request)
+        for _ in range(_QUIET_ATTEMPTS):
+            hits, current = attempt()
+            if current:
+                return hits
+        # Writers are too busy for a quiet moment: make one.
+        with self.write_lock:
+            return attempt()[0]
 
     def _attempt(
         self, query_new: Any | None, query_old: Any | None, mode: Mode, request: Request

@@ -17,6 +17,7 @@ from pathlib import Path
 from crossfade.embeddings import Space
 from crossfade.errors import GalleryStateError, SpaceMismatch
 from crossfade.gallery.audit import Entry
+from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.gallery import Gallery
 from crossfade.gallery.moves import State, check_move
 from crossfade.gallery.prepare import unmapped
@@ -39,7 +40,9 @@ __all__ = [
 ]
 
 
-def open_gallery(uri: str | Store, upgrade: Upgrade | str | Path) -> Gallery:
+def open_gallery(
+    uri: str | Store, upgrade: Upgrade | str | Path, *, encoder: Encoder | None = None
+) -> Gallery:
     """Open a collection as a gallery that goes through an upgrade.
 
     On a new collection, or one that never saw an upgrade, the upgrade is started. Otherwise the
@@ -50,13 +53,16 @@ def open_gallery(uri: str | Store, upgrade: Upgrade | str | Path) -> Gallery:
         uri: ``memory://NAME``, ``qdrant://PATH``, any scheme of an installed store, or a
             store that is open already.
         upgrade: the upgrade, or its folder.
+        encoder: the new model, for searches that re-extract items; called with items (id,
+            payload), as the backfill's is.
 
     Raises:
-        SpaceMismatch: the collection holds vectors of other spaces.
+        SpaceMismatch: the collection holds vectors of other spaces, or the encoder is of
+            another width.
         GalleryStateError: another upgrade is under way in it, or it must be started first.
         StoreError: the store can't be opened.
     """
-    with _opened(uri, upgrade) as gallery:
+    with _opened(uri, upgrade, encoder) as gallery:
         state = read_state(gallery.store)
         if state is None:
             begin(gallery.store, gallery.upgrade)
@@ -263,13 +269,15 @@ def settle(store: Store, *, actor: str | None = None) -> None:
 
 
 @contextmanager
-def _opened(uri: str | Store, upgrade: Upgrade | str | Path) -> Iterator[Gallery]:
+def _opened(
+    uri: str | Store, upgrade: Upgrade | str | Path, encoder: Encoder | None = None
+) -> Iterator[Gallery]:
     """A gallery whose store is closed again, if it was opened here, should the block fail."""
     if not isinstance(upgrade, Upgrade):
         upgrade = Upgrade.load(upgrade)
     store = uri if isinstance(uri, Store) else open_store(uri)
     try:
-        gallery = Gallery(store, upgrade)
+        gallery = Gallery(store, upgrade, encoder)
         if isinstance(uri, str):
             gallery.uri = redact_uri(uri)
         yield gallery

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from crossfade.backfill import Retry
-from crossfade.backfill.encoding import Encoding
 from crossfade.embeddings import FloatArray
 from crossfade.errors import EncoderError, EncoderUnavailable
+from crossfade.gallery.encoding import Encoding
 from crossfade.stores import Item
 from crossfade.testing import FakeEncoder
 

@@ -1,7 +1,7 @@
-"""One model a backfill: the encoder's name and width are checked before anything is written.
+"""One model a gallery: an encoder's name and width are checked before anything is written.
 
-The name of the encoder that a job began with is kept with the store. Another one is refused
-while the gallery holds vectors of the first: two models of one width would mix unseen.
+The name of the encoder that the backfill began with is kept with the store. Another one is
+refused while the gallery holds vectors of the first: two models of one width would mix unseen.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import json
 from typing import Any
 
 from crossfade.errors import EncoderMisconfigured, SpaceMismatch
-from crossfade.gallery import Gallery
+from crossfade.stores import Store
+from crossfade.upgrade import Upgrade
 
-__all__ = ["require_model"]
+__all__ = ["require_model", "require_width"]
 
 _POINTER = "crossfade.encoder"
 
 
-def require_model(gallery: Gallery, encoder: Any) -> None:
+def require_model(store: Store, upgrade: Upgrade, encoder: Any) -> None:
     """Refuse an encoder of another model than the gallery's upgrade and job have.
 
     Judged by the attributes ``dim`` and ``name``; an encoder without them, a plain function,
@@ -27,24 +28,33 @@ def require_model(gallery: Gallery, encoder: Any) -> None:
         SpaceMismatch: its width is not the new space's.
         EncoderMisconfigured: its name is not the one that the job began with.
     """
-    wanted, dim = gallery.upgrade.target, getattr(encoder, "dim", None)
+    require_width(upgrade, encoder)
+    name = getattr(encoder, "name", None)
+    if isinstance(name, str) and name:
+        _bind(store, upgrade, name)
+
+
+def require_width(upgrade: Upgrade, encoder: Any) -> None:
+    """Refuse an encoder that says to be of another width than the upgrade's new space.
+
+    Raises:
+        SpaceMismatch: it does.
+    """
+    wanted, dim = upgrade.target, getattr(encoder, "dim", None)
     name = getattr(encoder, "name", None)
     if dim is not None and dim != wanted.dim:
         raise SpaceMismatch(
             f"the encoder {name or ''!r} gives {dim}-d embeddings, the upgrade was fitted on "
             f"{wanted.name!r} ({wanted.dim}-d); use that model"
         )
-    if isinstance(name, str) and name:
-        _bind(gallery, name)
 
 
-def _bind(gallery: Gallery, name: str) -> None:
-    store = gallery.store
-    wanted = json.dumps({"upgrade": gallery.upgrade.id, "model": name}, sort_keys=True)
+def _bind(store: Store, upgrade: Upgrade, name: str) -> None:
+    wanted = json.dumps({"upgrade": upgrade.id, "model": name}, sort_keys=True)
     while (bound := store.read_pointer(_POINTER)) != wanted:
         first = json.loads(bound) if bound is not None else {}
-        begun = store.count(has=gallery.upgrade.stored.name) > 0
-        if begun and first.get("upgrade") == gallery.upgrade.id:
+        begun = store.count(has=upgrade.stored.name) > 0
+        if begun and first.get("upgrade") == upgrade.id:
             raise EncoderMisconfigured(
                 f"the job began with the model {first['model']}, this encoder is {name}; two "
                 "models must not mix. Go on with the first, or roll back; if they are one model, "

@@ -1,0 +1,167 @@
+"""What a search asks for beside its answer: items to be re-extracted now, or soon."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from crossfade.embeddings import unit_rows
+from crossfade.errors import InvalidInput
+from crossfade.gallery.background import Background
+from crossfade.gallery.encoding import Encoder
+from crossfade.gallery.fairness import FairLock
+from crossfade.gallery.reextraction import Reextraction
+from crossfade.gallery.request import Request
+from crossfade.gallery.wanted import View, wanted
+from crossfade.stores import Id, Store
+from crossfade.upgrade import Mode, Side, Upgrade
+
+__all__ = ["Demand", "OnDemand", "check_demand", "views_of"]
+
+_log = logging.getLogger(__name__)
+
+_CLOSING_SECONDS = 5.0
+_MOST_QUERIES_WAITING = 1024
+"""Queries whose candidates are still to be found; more are answered and not looked at again."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """How many candidates of each query are re-extracted, and when.
+
+    Attributes:
+        now: before the answer. later: by the job, after it.
+        deadline: in :func:`time.monotonic` seconds, until which the answer waits; None for ever.
+    """
+
+    now: int
+    later: int
+    deadline: float | None
+
+    def seconds_left(self) -> float | None:
+        """How long the answer may still wait."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+
+def check_demand(reextract: int, reextract_later: int, budget_ms: float | None) -> Demand:
+    """A demand, its time running from now.
+
+    Raises:
+        InvalidInput: negative numbers, or a time limit for nothing.
+    """
+    for name, number in (("reextract", reextract), ("reextract_later", reextract_later)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise InvalidInput(f"{name} is {number!r}, wanted a whole number from 0")
+    if budget_ms is None:
+        return Demand(reextract, reextract_later, None)
+    if not reextract:
+        raise InvalidInput("budget_ms limits the time of re-extraction: give reextract, too")
+    if math.isnan(budget_ms) or budget_ms < 0:
+        raise InvalidInput(f"budget_ms is {budget_ms}, wanted milliseconds from 0")
+    return Demand(reextract, reextract_later, time.monotonic() + budget_ms / 1000)
+
+
+def views_of(upgrade: Upgrade, query_new: Any, query_old: Any | None, mode: Mode) -> list[View]:
+    """The views of old-side items that name candidates: the old model's, where the query's old
+    embedding is given, and the mapped one.
+
+    Raises:
+        InvalidInput, SpaceMismatch: as :meth:`Upgrade.old_side` does, and for ``query_old``.
+    """
+    queries = upgrade.old_side(query_new, query_old, mode)
+    mapped = (upgrade.mapped or upgrade.source, queries.search_query)
+    if query_old is None or upgrade.side is Side.NONE:
+        return [mapped]
+    old = unit_rows(query_old, dim=upgrade.source.dim, name="query_old")
+    if len(old) != len(queries.search_query):
+        raise InvalidInput(f"query_old has {len(old)} rows, query_new {len(queries.search_query)}")
+    return [(upgrade.source, old), mapped]
+
+
+class OnDemand:
+    """A gallery's re-extraction, as far as it was given the means.
+
+    Attributes:
+        on_wanted: told which items searches want soon, the most wanted first.
+    """
+
+    def __init__(self, store: Store, upgrade: Upgrade, write_lock: FairLock) -> None:
+        self.on_wanted: Callable[[Sequence[Id]], object] | None = None
+        self._store = store
+        self._upgrade = upgrade
+        self._write_lock = write_lock
+        self._reextraction: Reextraction | None = None
+        self._finding = Background("wanted items")
+
+    def use_encoder(self, encoder: Encoder) -> None:
+        """Re-extract with this model from now on.
+
+        Raises:
+            SpaceMismatch: it is of another width than the new space.
+        """
+        before = self._reextraction
+        self._reextraction = Reextraction(self._store, self._upgrade, encoder, self._write_lock)
+        if before is not None:
+            before.close()
+
+    def require_means(self, demand: Demand) -> None:
+        """Refuse a demand that nobody can meet.
+
+        Raises:
+            InvalidInput: there is no encoder, or no job.
+        """
+        if demand.now and self._reextraction is None:
+            raise InvalidInput(
+                "reextract needs the new model: open_gallery(uri, upgrade, encoder=...), or "
+                "gallery.use_encoder(...)"
+            )
+        if demand.later and self.on_wanted is None:
+            raise InvalidInput(
+                "reextract_later needs a job that takes wanted items: Backfill(gallery, "
+                "...).attach(), or set gallery.on_wanted"
+            )
+
+    def move_now(self, views: Sequence[View], request: Request, demand: Demand) -> None:
+        """Move each query's best candidates, as far as the time allows."""
+        assert self._reextraction is not None
+        best = replace(request, k=demand.now)
+        ids = wanted(self._store, views, self._upgrade.stored.name, best)
+        self._reextraction.move(ids, demand.seconds_left())
+
+    def move_later(self, views: Sequence[View], request: Request, demand: Demand) -> None:
+        """Tell the job of each query's best candidates; returns at once."""
+        if self._finding.waiting >= _MOST_QUERIES_WAITING:
+            _log.warning("more searches than wanted items can be found for; this one is left out")
+            return
+        best = replace(request, k=demand.later)
+        self._finding.submit(lambda: self._tell(views, best))
+
+    def drain(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until all that searches asked for is moved or handed on; returns whether it is."""
+        until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        told = self._finding.drain(timeout_seconds)
+        if self._reextraction is None:
+            return told
+        left = None if until is None else max(0.0, until - time.monotonic())
+        return self._reextraction.drain(left) and told
+
+    def close(self) -> None:
+        """Give up what waits. Nothing is written after it."""
+        self._finding.close(_CLOSING_SECONDS)
+        if self._reextraction is not None:
+            self._reextraction.close()
+
+    def _tell(self, views: Sequence[View], request: Request) -> None:
+        listener = self.on_wanted
+        if listener is None:
+            return
+        try:
+            if ids := wanted(self._store, views, self._upgrade.stored.name, request):
+                listener(ids)
+        except Exception:
+            # The query has been answered; the job comes to these items in its own order.
+            _log.warning("wanted items could not be handed to the job", exc_info=True)
