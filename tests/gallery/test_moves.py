@@ -22,7 +22,7 @@ not-started   attach start
 attached      detach start
 preparing     backfill rollback
 started       backfill rollback finish
-running       pause
+running       backfill pause
 interrupted   backfill resume retry-parked rollback finish
 paused        backfill resume retry-parked rollback finish
 parked        backfill retry-parked rollback finish

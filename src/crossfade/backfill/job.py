@@ -13,11 +13,12 @@ from crossfade.backfill.journal import JobRow, open_journal
 from crossfade.backfill.membership import (
     LEASE_SECONDS,
     Member,
-    is_at_work,
     working,
     working_alone,
 )
 from crossfade.backfill.order import open_order
+from crossfade.backfill.pausing import take_note
+from crossfade.backfill.standing import at_rest, read_status
 from crossfade.backfill.status import JobState, JobStatus, ParkedItem
 from crossfade.backfill.sweep import sweep
 from crossfade.backfill.throttle import Brake, Throttle
@@ -28,7 +29,7 @@ from crossfade.gallery.encoding import Encoder, Encoding, Retry
 from crossfade.gallery.lifecycle import finish, roll_back
 from crossfade.gallery.model import require_model
 from crossfade.gallery.moves import check_move
-from crossfade.gallery.record import log_move
+from crossfade.gallery.record import log_move, read_record
 from crossfade.stores import Id
 from crossfade.stores.checks import plain_ids
 
@@ -202,22 +203,7 @@ class Backfill:
 
     def status(self) -> JobStatus:
         """Look at the job; read from durable state, so anyone may at any time."""
-        counts, rate = self._journal.counts(), self._journal.rate()
-        job = self._journal.job()
-        return JobStatus(
-            state=self._state(job),
-            coverage=self.gallery.coverage,
-            items=self.gallery.count,
-            done=counts.done,
-            pending=counts.pending + counts.leased,
-            parked=counts.parked,
-            rate=rate,
-            seconds_left=(counts.pending + counts.leased) / rate if rate else None,
-            last_error=job.last_error if job else None,
-            order=job.order if job else "",
-            seed=job.seed if job else 0,
-            workers=len(self._journal.workers()),
-        )
+        return read_status(self.gallery.store, self.gallery.state, self._journal)
 
     def parked_items(self) -> list[ParkedItem]:
         """The items that the encoder failed on, and why."""
@@ -379,28 +365,32 @@ class Backfill:
         job = self._journal.job()
         if job is None or job.state not in _ENDS or self._journal.workers():
             return
+        asked_by = take_note(self.gallery.store)
+        if job.state is JobState.PAUSED and self._is_recorded_as_paused():
+            return  # by whoever paused it
         items, coverage = self.gallery.count, round(self.gallery.coverage, 6)
-        self._log(_ENDS[job.state], job.state, items=items, coverage=coverage, **details)
+        details |= {"items": items, "coverage": coverage}
+        self._log(_ENDS[job.state], job.state, actor=asked_by, **details)
+
+    def _is_recorded_as_paused(self) -> bool:
+        record = read_record(self.gallery.store.read_pointer)
+        return record is not None and record.shown is JobState.PAUSED
 
     def _log(
-        self, move: str, after: JobState, *, before: JobState | None = None, **details: Any
+        self,
+        move: str,
+        after: JobState,
+        *,
+        before: JobState | None = None,
+        actor: str | None = None,
+        **details: Any,
     ) -> None:
-        log_move(self.gallery.store, move, after, before=before, actor=self._actor, details=details)
+        actor = actor or self._actor
+        log_move(self.gallery.store, move, after, before=before, actor=actor, details=details)
 
     def _at_rest(self) -> JobState:
         """The state, for whoever holds the job and does not work on it yet."""
-        state = self._state(self._journal.job())
-        return JobState.INTERRUPTED if state is JobState.RUNNING else state
-
-    def _state(self, job: JobRow | None) -> JobState:
-        phase = self.gallery.state.phase
-        if phase is not Phase.SERVING:
-            return phase.state
-        if job is None or job.upgrade_id != self.gallery.upgrade.id:
-            return JobState.NEW
-        if job.state is JobState.RUNNING and not is_at_work(self.gallery.store, self._journal):
-            return JobState.INTERRUPTED
-        return job.state
+        return at_rest(self.gallery.store, self.gallery.state, self._journal)
 
 
 class _Reporter:

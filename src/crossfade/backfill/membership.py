@@ -81,7 +81,10 @@ def is_at_work(store: Store, journal: Journal) -> bool:
     if _is_shared(store):
         return bool(journal.workers())
     with _HOLDERS_LOCK:
-        return store in _HOLDERS
+        if store in _HOLDERS:
+            return True
+    # Another process can be at work only where a store lets it in.
+    return store.capabilities.several_processes and bool(journal.workers())
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The `crossfade` command: verbs, exit codes, and errors as one line.
 
-Exit codes: 0 success; 2 bad input or usage (nothing was changed), or runs of a benchmark that
+Exit codes: 0 success; 1 done, but something is left that needs you (parked items, a broken audit
+log, an answer that was no); 2 bad input, usage, not allowed now, or runs of a benchmark that
 failed; 130 interrupted.
 """
 
@@ -15,13 +16,25 @@ import typer
 
 import crossfade
 from crossfade.cli.arguments import spread_lists
+from crossfade.cli.attach import attach
+from crossfade.cli.audit import audit
+from crossfade.cli.backfill import backfill, resume
 from crossfade.cli.bench import bench
 from crossfade.cli.demo import demo
+from crossfade.cli.detach import detach
 from crossfade.cli.evaluate import evaluate
+from crossfade.cli.finish import finish
 from crossfade.cli.fit import fit
 from crossfade.cli.output import message as tell
+from crossfade.cli.pause import pause
+from crossfade.cli.retry_parked import retry_parked
+from crossfade.cli.rollback import rollback
+from crossfade.cli.search import search
+from crossfade.cli.start import start
+from crossfade.cli.status import status
 from crossfade.cli.stores import stores
 from crossfade.errors import CrossfadeError
+from crossfade.stores.uri import redact_text
 
 __all__ = ["app", "main"]
 
@@ -40,6 +53,18 @@ app.command()(fit)
 app.command()(evaluate)
 app.command()(stores)
 app.add_typer(bench, name="bench")
+app.command()(attach)
+app.command()(start)
+app.command()(backfill)
+app.command()(status)
+app.command()(pause)
+app.command()(resume)
+app.command("retry-parked")(retry_parked)
+app.command()(rollback)
+app.command()(finish)
+app.command()(search)
+app.command()(audit)
+app.command()(detach)
 
 
 def _print_version(wanted: bool) -> None:
@@ -67,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             warnings.showwarning = _show_warning
             app(args=spread_lists(sys.argv[1:] if arguments is None else arguments))
     except CrossfadeError as error:
-        tell(f"error: {error}")
+        tell(f"error: {redact_text(str(error))}")
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         tell("interrupted")

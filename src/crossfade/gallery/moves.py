@@ -137,9 +137,10 @@ MOVES: dict[str, Move] = {
         ),
         _move(
             "backfill",
-            [State.PREPARING, *_AT_REST],
+            [State.PREPARING, *_AT_REST, State.RUNNING],
             [State.RUNNING],
-            "Run the backfill, or go on with it.",
+            "Run the backfill, go on with it, or join it.",
+            "while it runs, the store serves several processes",
         ),
         _move("pause", [State.RUNNING], [State.PAUSED], "Stop the backfill after its batch."),
         _move(

@@ -19,6 +19,7 @@ from crossfade.gallery.state import GalleryState, Phase
 from crossfade.stores import Store
 
 __all__ = [
+    "ReadPointer",
     "Record",
     "append",
     "change_phase",

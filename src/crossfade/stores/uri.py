@@ -5,6 +5,7 @@ Stores are entry points of the group ``crossfade.stores``.
 
 from __future__ import annotations
 
+import inspect
 import re
 from importlib.metadata import EntryPoint, entry_points
 from urllib.parse import unquote_plus
@@ -12,12 +13,13 @@ from urllib.parse import unquote_plus
 from crossfade.errors import InvalidInput, StoreError
 from crossfade.stores.base import Store
 
-__all__ = ["known_schemes", "open_store", "redact_text", "redact_uri"]
+__all__ = ["holds_credentials", "known_schemes", "open_store", "redact_text", "redact_uri"]
 
 GROUP = "crossfade.stores"
 _HIDDEN = "***"
 _SECRET = re.compile(
-    r"pass|pwd|secret|token|key|auth|cred|sig|session|cookie|bearer|jwt", re.IGNORECASE
+    r"pass|pwd|secret|token(?!iz)|key(?!_env$)|auth|cred|sig|session|cookie|bearer|jwt",
+    re.IGNORECASE,
 )
 _USER = re.compile(r"^(?:[a-z_-]*user(?:name|info)?|login|uid)$", re.IGNORECASE)
 _SETTING = re.compile(r"""([\w%.+-]+)(\s*=\s*)('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\s&;#'"]*)""")
@@ -45,6 +47,19 @@ def redact_text(text: str) -> str:
     return _SETTING.sub(_hide_setting, _URI.sub(lambda found: redact_uri(found.group()), text))
 
 
+def holds_credentials(spec: str) -> bool:
+    """Whether a spec that is to be kept, ``kind:target?option=value``, holds a password or key.
+
+    A user's name alone is none, and neither is the name of an environment variable.
+    """
+    target, _, options = spec.partition("?")
+    user_info, at, _ = target.partition("://")[2].rpartition("@")
+    names = [option.partition("=")[0] for option in re.split("[&;]", options)]
+    return bool(at and ":" in user_info) or any(
+        _SECRET.search(unquote_plus(unquote_plus(name))) for name in names
+    )
+
+
 def _hide_setting(found: re.Match[str]) -> str:
     name, equals, value = found.groups()
     decoded = unquote_plus(unquote_plus(name))
@@ -53,14 +68,15 @@ def _hide_setting(found: re.Match[str]) -> str:
     return found.group()
 
 
-def open_store(uri: str) -> Store:
+def open_store(uri: str, *, create: bool = True) -> Store:
     """Open ``SCHEME://LOCATION``.
 
     A scheme is the name of an entry point in the group ``crossfade.stores``: a function that
-    takes the location, the text behind ``://``, and returns a :class:`Store`.
+    takes the location, the text behind ``://``, and returns a :class:`Store`. A store that is
+    not in a folder should also take ``create``: False opens what is there and creates nothing.
 
     Raises:
-        InvalidInput: not of that form, or no such scheme.
+        InvalidInput: not of that form, no such scheme, or nothing there that may be opened.
         MissingExtra: the scheme's package is not installed; the message has the pip line.
         StoreError: the store can't be opened.
     """
@@ -76,7 +92,9 @@ def open_store(uri: str) -> Store:
             f"no store is installed for {scheme!r} (in {redact_uri(str(uri))!r}); "
             f"known schemes: {', '.join(known_schemes())}"
         )
-    store = entry.load()(location)
+    function = entry.load()
+    takes_create = "create" in inspect.signature(function).parameters
+    store = function(location, create=create) if takes_create else function(location)
     if not isinstance(store, Store):
         raise StoreError(f"entry point {entry.value} for {scheme}:// returned no Store: {store!r}")
     return store

@@ -33,11 +33,12 @@ CAPABILITIES = Capabilities(
 )
 
 
-def open_store(location: str) -> Store:
+def open_store(location: str, *, create: bool = True) -> Store:
     """Open or create the collection in a table.
 
     Args:
         location: what follows ``postgresql://``.
+        create: make the table a collection if it is none yet.
 
     Raises:
         MissingExtra: the driver is not installed.
@@ -52,4 +53,4 @@ def open_store(location: str) -> Store:
     from crossfade.stores.pgvector.address import Address
     from crossfade.stores.pgvector.attach import open_address
 
-    return open_address(Address.parse(location))
+    return open_address(Address.parse(location), create=create)

@@ -41,11 +41,12 @@ CAPABILITIES = Capabilities(
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def open_http(location: str) -> Store:
+def open_http(location: str, *, create: bool = True) -> Store:
     """Open or create a collection of a server that is reached without encryption.
 
     Args:
         location: ``HOST:PORT/COLLECTION``.
+        create: create the collection if it is not there.
 
     Raises:
         MissingExtra: the client is not installed.
@@ -54,15 +55,15 @@ def open_http(location: str) -> Store:
         StoreUnavailable: the server can't be reached for now.
         StoreError: the server refuses, or is too old.
     """
-    return _open("http", location)
+    return _open("http", location, create)
 
 
-def open_https(location: str) -> Store:
+def open_https(location: str, *, create: bool = True) -> Store:
     """The same over TLS."""
-    return _open("https", location)
+    return _open("https", location, create)
 
 
-def _open(protocol: str, location: str) -> Store:
+def _open(protocol: str, location: str, create: bool) -> Store:
     parts = urlsplit(f"//{location}")
     collection = parts.path.removeprefix("/")
     wanted = f"wanted qdrant+{protocol}://HOST:PORT/COLLECTION"
@@ -85,4 +86,4 @@ def _open(protocol: str, location: str) -> Store:
         if error.name != "qdrant_client":
             raise
         raise MissingExtra(f"the qdrant+{protocol}:// store", "qdrant-server") from error
-    return connect(protocol, host, port, collection, key)
+    return connect(protocol, host, port, collection, key, create=create)

@@ -35,10 +35,13 @@ class Client:
         """The server's version."""
         return str(self._call(lambda: self._client.info().version))
 
+    def is_there(self) -> bool:
+        """Whether the collection exists."""
+        return bool(self._call(lambda: self._client.collection_exists(self._collection)))
+
     def create(self) -> None:
         """Create the collection, without vectors, if it is not there."""
-        there = self._call(lambda: self._client.collection_exists(self._collection))
-        if not there:
+        if not self.is_there():
             self._call(lambda: self._client.create_collection(self._collection, vectors_config={}))
 
     def info(self) -> Any:

@@ -7,7 +7,7 @@ import warnings
 
 from qdrant_client import QdrantClient
 
-from crossfade.errors import StoreError
+from crossfade.errors import InvalidInput, StoreError
 from crossfade.stores.base import Store
 from crossfade.stores.qdrant_server.client import Client
 from crossfade.stores.qdrant_server.store import QdrantServerStore
@@ -19,8 +19,10 @@ OLDEST = (1, 16)
 _TIMEOUT_SECONDS = 60
 
 
-def connect(protocol: str, host: str, port: int, collection: str, key: str | None) -> Store:
-    """Open or create a collection of a server."""
+def connect(
+    protocol: str, host: str, port: int, collection: str, key: str | None, *, create: bool = True
+) -> Store:
+    """Open a collection of a server; create it if it is not there and may be."""
     with warnings.catch_warnings():
         # That a key goes over http has been decided; the version is compared below.
         warnings.simplefilter("ignore", UserWarning)
@@ -33,6 +35,8 @@ def connect(protocol: str, host: str, port: int, collection: str, key: str | Non
     client = Client(raw, collection, f"qdrant+{protocol}://{host}:{port}/{collection}")
     try:
         check_version(client.server_version(), client.uri)
+        if not create and not client.is_there():
+            raise InvalidInput(f"there is no collection at {client.uri}; is the name right?")
         return QdrantServerStore(client)
     except BaseException:
         client.close()

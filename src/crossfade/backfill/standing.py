@@ -1,0 +1,50 @@
+"""Where an upgrade stands, read from the store and the journal; no upgrade needs to be at hand."""
+
+from __future__ import annotations
+
+from crossfade.backfill.journal import Journal
+from crossfade.backfill.membership import is_at_work
+from crossfade.backfill.status import JobStatus
+from crossfade.gallery import GalleryState, Phase, State
+from crossfade.stores import Store
+
+__all__ = ["at_rest", "read_status", "standing"]
+
+
+def standing(store: Store, gallery: GalleryState, journal: Journal) -> State:
+    """The state that a user sees."""
+    if gallery.phase is not Phase.SERVING:
+        return gallery.phase.state
+    job = journal.job()
+    if job is None or job.upgrade_id != gallery.upgrade_id:
+        return State.STARTED
+    if job.state is State.RUNNING and not is_at_work(store, journal):
+        return State.INTERRUPTED
+    return job.state
+
+
+def at_rest(store: Store, gallery: GalleryState, journal: Journal) -> State:
+    """The state, for whoever has the job alone: what says that it runs has died."""
+    state = standing(store, gallery, journal)
+    return State.INTERRUPTED if state is State.RUNNING else state
+
+
+def read_status(store: Store, gallery: GalleryState, journal: Journal) -> JobStatus:
+    """One look at the job."""
+    counts, rate, job = journal.counts(), journal.rate(), journal.job()
+    items = store.count()
+    waiting = counts.pending + counts.leased
+    return JobStatus(
+        state=standing(store, gallery, journal),
+        coverage=store.count(has=gallery.stored.name) / items if items else 1.0,
+        items=items,
+        done=counts.done,
+        pending=waiting,
+        parked=counts.parked,
+        rate=rate,
+        seconds_left=waiting / rate if rate else None,
+        last_error=job.last_error if job else None,
+        order=job.order if job else "",
+        seed=job.seed if job else 0,
+        workers=len(journal.workers()),
+    )

@@ -1,0 +1,37 @@
+"""`start`: an upgrade begins; what later commands need to know is kept with the collection."""
+
+from __future__ import annotations
+
+from crossfade.backfill.order import open_order
+from crossfade.gallery import Gallery, JobSettings, start_gallery
+from crossfade.gallery.moves import check_move
+from crossfade.operations.opening import open_collection
+from crossfade.operations.request import StartRequest, load_encoder_of
+from crossfade.operations.status import Status, status
+from crossfade.upgrade import Upgrade
+
+__all__ = ["StartRequest", "start"]
+
+
+def start(request: StartRequest, *, actor: str | None = None) -> Status:
+    """Start an upgrade; durable when it returns. Look at :func:`plan_start` before.
+
+    Raises:
+        InvalidInput: there is no such collection, or a setting can't be used.
+        SpaceMismatch, GalleryStateError: the upgrade can't be started on it.
+    """
+    upgrade = Upgrade.load(request.upgrade)
+    encoder = load_encoder_of(request, upgrade)
+    settings = JobSettings(
+        upgrade_folder=str(request.upgrade.resolve()),
+        encoder=request.encoder,
+        source=request.source,
+        model=encoder.name,
+        order=request.order,
+        seed=request.seed,
+    )
+    with open_collection(request.uri) as collection:
+        check_move("start", collection.state, collection.uri)
+        open_order(request.order, Gallery(collection.store, upgrade), request.seed)
+        start_gallery(collection.store, upgrade, settings=settings, actor=actor)
+    return status(request.uri)
