@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from crossfade.backfill import Encoder
-from crossfade.backfill.encoding import Encoding, Retry
 from crossfade.backfill.order import open_order
 from crossfade.errors import EncoderError, InvalidInput
 from crossfade.gallery import Gallery
+from crossfade.gallery.encoding import Encoding, Retry
 from crossfade.gallery.lifecycle import check_start
 from crossfade.gallery.moves import State, check_move
 from crossfade.operations.opening import open_collection
