@@ -40,6 +40,7 @@ def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_public_names_are_pinned() -> None:
     assert crossfade.__all__ == [
+        "Assessment",
         "Backfill",
         "CrossfadeError",
         "EvaluationResult",
@@ -52,6 +53,7 @@ def test_the_public_names_are_pinned() -> None:
         "Space",
         "Upgrade",
         "__version__",
+        "assess",
         "evaluate",
         "fit",
         "open_gallery",

@@ -8,7 +8,7 @@ result = crossfade.evaluate(upgrade, gallery_set, query_set)
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Loaded before the function of the same name is defined: were the package first imported by
 # a call of ``fit``, Python would put it in that function's place.
@@ -20,7 +20,11 @@ from crossfade.evaluation import EvaluationResult, evaluate
 from crossfade.gallery import Gallery, Hit, open_gallery, start_gallery
 from crossfade.upgrade import Mode, Side, Upgrade
 
+if TYPE_CHECKING:
+    from crossfade.assessment import Assessment
+
 __all__ = [
+    "Assessment",
     "Backfill",
     "CrossfadeError",
     "EvaluationResult",
@@ -33,6 +37,7 @@ __all__ = [
     "Space",
     "Upgrade",
     "__version__",
+    "assess",
     "evaluate",
     "fit",
     "open_gallery",
@@ -48,3 +53,19 @@ def fit(pairs: Pairs, method: str = "auto", **settings: Any) -> Upgrade:
     from crossfade.fit.api import fit as fit_pairs
 
     return fit_pairs(pairs, method, **settings)
+
+
+def assess(pairs: Pairs, queries: Pairs | None = None, **settings: Any) -> Assessment:
+    """Say whether an upgrade is worth it; see :func:`crossfade.assessment.api.assess`."""
+    # Imported here like fitting, which it does.
+    from crossfade.assessment import assess as assess_sample
+
+    return assess_sample(pairs, queries, **settings)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Assessment":
+        from crossfade.assessment import Assessment
+
+        return Assessment
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

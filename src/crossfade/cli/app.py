@@ -1,8 +1,8 @@
 """The `crossfade` command: verbs, exit codes, and errors as one line.
 
 Exit codes: 0 success; 1 done, but something is left that needs you (parked items, a broken audit
-log, an answer that was no); 2 bad input, usage, not allowed now, or runs of a benchmark that
-failed; 130 interrupted.
+log, an answer that was no, an upgrade that `assess` refused); 2 bad input, usage, not allowed now,
+or runs of a benchmark that failed; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import typer
 
 import crossfade
 from crossfade.cli.arguments import spread_lists
+from crossfade.cli.assess import assess
 from crossfade.cli.attach import attach
 from crossfade.cli.audit import audit
 from crossfade.cli.backfill import backfill, resume
@@ -51,6 +52,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(fit)
 app.command()(evaluate)
+app.command()(assess)
 app.command()(stores)
 app.add_typer(bench, name="bench")
 app.command()(attach)

@@ -31,7 +31,14 @@ from crossfade.evaluation.curve import (
 from crossfade.evaluation.relevance import GradedRelevance, LabelRelevance, Relevance
 from crossfade.upgrade import Upgrade
 
-__all__ = ["HeldOutCurve", "HeldOutQueries", "Split", "held_out_curves", "split_pairs"]
+__all__ = [
+    "HeldOutCurve",
+    "HeldOutQueries",
+    "Split",
+    "held_out_curves",
+    "made_queries",
+    "split_pairs",
+]
 
 _MOST_ITEMS = 3_000
 _MOST_QUERIES = 600
@@ -137,10 +144,11 @@ def held_out_curves(upgrade: Upgrade, held_out: Pairs, seed: int) -> list[HeldOu
         grid = coverage_grid(_STEPS)
         return HeldOutCurve(queries.kind, curve_from_scores(scores, queries.relevance, order, grid))
 
-    return [curve(queries) for queries in _queries(held_out, seed)]
+    return [curve(queries) for queries in made_queries(held_out, seed)]
 
 
-def _queries(held_out: Pairs, seed: int) -> list[HeldOutQueries]:
+def made_queries(held_out: Pairs, seed: int) -> list[HeldOutQueries]:
+    """Queries made of held-out items, the main kind first; columns are the items' rows."""
     rng = np.random.default_rng([seed, 2])
     old, new = held_out.old_rows(), held_out.new_rows()
     rows = np.sort(rng.permutation(len(held_out))[:_MOST_QUERIES])
