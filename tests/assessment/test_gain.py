@@ -50,15 +50,18 @@ def test_a_clear_upgrade_is_worth_it() -> None:
 
 
 def test_a_difference_within_the_noise_is_uncertain_and_more_queries_settle_it() -> None:
-    few = equal_models(queries=60)
-    queries, gallery, qrels = few
+    queries, gallery, qrels = equal_models(queries=60)
     result = assess(gallery, queries, qrels=qrels, **QUICK)
     assert result.verdict is Verdict.UNCERTAIN
     assert result.gain is not None
+    difference = result.gain.difference
+    assert difference.low < 0 < difference.high
+    # An interval narrows as one over the root: it must shrink to the distance it has to clear.
+    room = difference.value if difference.value > 0 else result.gain.least - difference.value
+    shrink = (difference.high - difference.low) / 2 / room
     more = result.gain.more_queries
-    assert more is not None and more > 60
-    low, high = result.gain.difference.low, result.gain.difference.high
-    assert low < 0 < high
+    assert more is not None
+    assert (result.gain.queries + more) / result.gain.queries == pytest.approx(shrink**2, rel=0.02)
 
 
 def equal_models(queries: int) -> tuple[Pairs, Pairs, Qrels]:
