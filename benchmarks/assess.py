@@ -1,0 +1,152 @@
+"""What `assess` says from a sample, against what is measured afterwards on everything.
+
+The sample is a suite's pairs to fit on and, where the suite has queries, every second of them.
+What it recommends is then fitted on all pairs and measured on the suite's gallery, with the
+other half of the queries; where there are none, with the gallery's items, none of which the
+assessment saw.
+
+    python -m benchmarks.assess [--suites emoji-vendors ...] [--quick] [--methods ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossfade.assessment import Assessment, assess
+from crossfade.bench.dataset import DataSet
+from crossfade.bench.suite import BuildPlan, Suite
+from crossfade.bench.suites import suites_named
+from crossfade.embeddings import Pairs
+from crossfade.evaluation import EvaluationResult, evaluate
+from crossfade.fit.api import fit
+from crossfade.upgrade import Mode
+
+RESULTS = Path(__file__).parent / "results"
+SUITES = ("emoji-step-back", "emoji-vendors", "wesnoth", "stamps", "text")
+_HEADER = (
+    "| suite | verdict | new - old, predicted | measured | recommended | evidence "
+    "| gain share, predicted | measured | worst point, predicted | measured |\n"
+    "|---|---|---|---|---|---|---|---|---|---|\n"
+)
+
+
+def main() -> None:
+    """Assess, measure, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--suites", nargs="+", default=list(SUITES))
+    parser.add_argument("--methods", nargs="+", default=None, help="instead of assess's own")
+    parser.add_argument("--quick", action="store_true", help="small sets, for a look")
+    arguments = parser.parse_args()
+    runs: list[dict[str, Any]] = []
+    for suite in suites_named(arguments.suites):
+        runs.append(_run(suite, arguments.methods, arguments.quick))
+        print(json.dumps(runs[-1]), flush=True)
+    RESULTS.mkdir(exist_ok=True)
+    lines = "".join(json.dumps(run) + "\n" for run in runs)
+    (RESULTS / "assess.jsonl").write_text(lines, encoding="utf-8")
+    (RESULTS / "assess.md").write_text(_page(runs), encoding="utf-8")
+
+
+def _run(suite: Suite, methods: list[str] | None, quick: bool) -> dict[str, Any]:
+    data = suite.build(BuildPlan(0, quick, lambda line: print(line, flush=True)))
+    seen, unseen = _halves(data.queries)
+    said = assess(
+        data.fit,
+        seen,
+        gallery=data.gallery if data.queries is not None else None,
+        qrels=data.qrels,
+        methods=methods,
+        metric=suite.metric,
+    )
+    return {
+        "suite": suite.name,
+        "said": {**said.to_json(), "predictions": [_brief(one) for one in _chosen(said)]},
+        "measured": _measured(said, data, unseen, suite.metric),
+    }
+
+
+def _halves(queries: Pairs | None) -> tuple[Pairs | None, Pairs | None]:
+    """Every second query for the assessment, the others for the measurement."""
+    if queries is None:
+        return None, None
+    rows = np.arange(len(queries))
+    return queries.subset(rows[::2]), queries.subset(rows[1::2])
+
+
+def _measured(
+    said: Assessment, data: DataSet, queries: Pairs | None, metric: str
+) -> dict[str, Any]:
+    """The curve of what was recommended; of rank merge, for the gain, where nothing was."""
+    advice = said.recommendation
+    method = "rank_merge" if advice is None else advice.candidate.method
+    mode = Mode.ONE_ENCODER if advice is None else advice.candidate.mode
+    upgrade = fit(data.fit.without_labels(), method)
+    result: EvaluationResult = evaluate(
+        upgrade, data.gallery, queries, qrels=data.qrels, ignored=data.ignored, mode=mode
+    )
+    old, new = result.old_old[metric], result.new_new[metric]
+    return {
+        "old_old": old,
+        "new_new": new,
+        "gain_share": result.gain_share[metric] if advice else None,
+        "worst_point": result.worst_point[metric] / old if advice else None,
+        "curve": result.metrics[metric] if advice else None,
+    }
+
+
+def _chosen(said: Assessment) -> list[dict[str, Any]]:
+    advice = said.recommendation
+    return [] if advice is None else [one.describe() for one in said.of(advice.candidate)]
+
+
+def _brief(prediction: dict[str, Any]) -> dict[str, Any]:
+    return {**prediction, "curve": [point["value"] for point in prediction["curve"]]}
+
+
+def _page(runs: list[dict[str, Any]]) -> str:
+    intro = (
+        "The sample is the suite's pairs to fit on and every second query; measured with the "
+        "others, or with gallery items that the assessment did not see. Values with their 95 % "
+        "intervals; the worst point is a share of the old model's. `python -m "
+        "benchmarks.assess`.\n\n"
+    )
+    return intro + _HEADER + "".join(line for run in runs for line in _rows(run))
+
+
+def _rows(run: dict[str, Any]) -> list[str]:
+    said, measured = run["said"], run["measured"]
+    advice = said["recommendation"]
+    difference = measured["new_new"] - measured["old_old"]
+    head = (
+        f"| {run['suite']} | {said['verdict']} | {_plain(said['gain']['difference'])} "
+        f"| {difference:+.3f} "
+    )
+    if advice is None:
+        return [head + "| - | - | - | - | - | - |\n"]
+    return [
+        f"{head if number == 0 else '| | | | '}"
+        f"| {advice['method']}, {advice['mode']} | {one['held_out']} "
+        f"| {_percent(one['gain_share'])} | {100 * measured['gain_share']:.0f} % "
+        f"| {_percent(one['worst_point'])} | {100 * measured['worst_point']:+.1f} % |\n"
+        for number, one in enumerate(said["predictions"])
+    ]
+
+
+def _plain(interval: dict[str, float]) -> str:
+    return f"{interval['value']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]"
+
+
+def _percent(interval: dict[str, float] | None) -> str:
+    if interval is None:
+        return "-"
+    value, low, high = (100 * interval[name] for name in ("value", "low", "high"))
+    return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
+
+
+if __name__ == "__main__":
+    main()
