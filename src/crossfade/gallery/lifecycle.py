@@ -113,6 +113,10 @@ def begin(
     """
     record = read_record(store.read_pointer)
     _check_start(store, record, upgrade, uri)
+    # Before the phase changes: from then on, writers elsewhere give these vectors.
+    for space in (upgrade.source, upgrade.stored, upgrade.mapped):
+        if space is not None:
+            store.ensure_space(space)
     details = {
         "upgrade": upgrade.id,
         "old_model": upgrade.source.name,
