@@ -16,7 +16,7 @@ from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.merge import Candidate, HitSide
 from crossfade.gallery.on_demand import Demand, OnDemand, check_demand, views_of
 from crossfade.gallery.prepare import map_old_vectors
-from crossfade.gallery.record import change_phase, read_state
+from crossfade.gallery.record import Record, change_phase, put_under, read_record
 from crossfade.gallery.request import Request
 from crossfade.gallery.sides import TwoSides
 from crossfade.gallery.state import GalleryState, Phase
@@ -72,12 +72,7 @@ class Gallery:
     @property
     def state(self) -> GalleryState:
         """The durable state: which upgrade, and how far."""
-        state = read_state(self.store)
-        if state is None or state.upgrade_id != self.upgrade.id:
-            raise GalleryStateError(
-                "another upgrade has been started on the gallery since; open it again"
-            )
-        return state
+        return self._recorded()[1]
 
     def check_upgrade(self) -> None:
         """Refuse to go on with a gallery on which another upgrade has been started since.
@@ -214,15 +209,8 @@ class Gallery:
         for start in range(0, len(listed), _PUT_ROWS):
             rows = range(start, min(start + _PUT_ROWS, len(listed)))
             with self.write_lock:
-                placed = self._placed(vectors)
-                drafts = [
-                    Draft(
-                        listed[row], {name: of[row] for name, of in placed.items()}, payloads[row]
-                    )
-                    for row in rows
-                ]
-                with self._moving_back(placed):
-                    self.store.put(drafts)
+                while not self._put(listed, vectors, payloads, rows):
+                    pass  # another process has changed the phase meanwhile, or noted a move
 
     def delete(self, ids: Iterable[Any]) -> int:
         """Delete items from both sides; returns how many there were."""
@@ -311,15 +299,17 @@ class Gallery:
         self, query_new: Any | None, query_old: Any | None, mode: Mode, request: Request
     ) -> tuple[list[list[Hit]], bool]:
         """Hits, and whether no write has come between that could hide an item from them."""
-        phase, moves = self.state.phase, self._moves_back
-        find = self._finder(query_new, query_old, mode, phase)
-        try:
-            hits, current = self._with_payloads(find(request))
-        except (StoreError, SpaceMismatch):
-            if self.state.phase is phase:
-                raise
-            return [], False  # a side was dropped under the search
-        return hits, current and moves % 2 == 0 and moves == self._moves_back
+        with self.store.reading_one_moment() as one_moment:
+            phase, moves = self.state.phase, self._moves_back
+            find = self._finder(query_new, query_old, mode, phase)
+            try:
+                hits, current = self._with_payloads(find(request))
+            except (StoreError, SpaceMismatch):
+                if one_moment or self.state.phase is phase:
+                    raise
+                return [], False  # a side was dropped under the search
+            quiet = moves % 2 == 0 and moves == self._moves_back
+            return hits, one_moment or (current and quiet)
 
     def _finder(
         self, query_new: Any | None, query_old: Any | None, mode: Mode, phase: Phase
@@ -391,13 +381,36 @@ class Gallery:
                 raise InvalidInput(f"{len(rows)} embeddings of {name!r} for {n} ids; one an id")
         return vectors
 
-    def _placed(self, vectors: Mapping[str, FloatArray]) -> Mapping[str, FloatArray]:
+    def _recorded(self) -> tuple[Record, GalleryState]:
+        """The durable record, and the state in it."""
+        record = read_record(self.store.read_pointer)
+        state = record.state if record else None
+        if record is None or state is None or state.upgrade_id != self.upgrade.id:
+            raise GalleryStateError(
+                "another upgrade has been started on the gallery since; open it again"
+            )
+        return record, state
+
+    def _put(
+        self,
+        ids: Sequence[Id],
+        vectors: Mapping[str, FloatArray],
+        payloads: Sequence[Payload],
+        rows: Iterable[int],
+    ) -> bool:
+        """Put some rows, unless the record changes meanwhile; returns whether they were."""
+        record, state = self._recorded()
+        placed = self._placed(vectors, state.phase)
+        drafts = [_draft(ids, placed, payloads, row) for row in rows]
+        with self._moving_back(placed):
+            return put_under(self.store, record, drafts)
+
+    def _placed(self, vectors: Mapping[str, FloatArray], phase: Phase) -> Mapping[str, FloatArray]:
         """Those of an item's vectors that have a place in the gallery's present phase.
 
         Raises:
             GalleryStateError: one that was given has none.
         """
-        phase = self.state.phase
         if phase in (Phase.FINISHING, Phase.FINISHED) and self.upgrade.source.name in vectors:
             raise GalleryStateError(
                 "the gallery is finished: give new embeddings only, no old ones"

@@ -196,6 +196,11 @@ def drop_old_side(
             details={"items": store.count()},
         )
     settle(store, actor=actor)
+    if _state(store).phase is Phase.SERVING:
+        raise GalleryStateError(
+            "items were written to the old side at the last moment; backfill them first: "
+            f"crossfade backfill {uri}"
+        )
 
 
 def roll_back(
@@ -249,7 +254,15 @@ def drop_new_side(
             )
         before()
         details = {"left_out": lost} if lost else {}
-        change_phase(store, state, Phase.ROLLING_BACK, before=present, actor=actor, details=details)
+        state = change_phase(
+            store, state, Phase.ROLLING_BACK, before=present, actor=actor, details=details
+        )
+        if not leave_out and store.count(lacks=state.source.name):
+            _reopen(store, state, actor)
+            raise GalleryStateError(
+                "items without an old embedding were written at the last moment; upsert them "
+                "with old=..., or roll back with leave_out=True (--leave-out)"
+            )
     settle(store, actor=actor)
 
 
@@ -257,6 +270,9 @@ def settle(store: Store, *, actor: str | None = None) -> None:
     """Bring the store's spaces in line with the phase; carries out what was decided."""
     state = _state(store)
     if state.phase is Phase.FINISHING:
+        if state.source.name in store.spaces() and store.count(lacks=state.stored.name):
+            _reopen(store, state, actor)
+            return
         store.drop_space(state.source.name)
         _drop_mapped(store, state)
         change_phase(store, state, Phase.FINISHED, actor=actor)
@@ -270,6 +286,12 @@ def settle(store: Store, *, actor: str | None = None) -> None:
                 store.ensure_space(space)
         if state.phase is Phase.PREPARING and not unmapped(store, state):
             change_phase(store, state, Phase.SERVING, actor=actor)
+
+
+def _reopen(store: Store, state: GalleryState, actor: str | None) -> None:
+    """Take an end back: between the last count and the decision another process has written
+    items that would have been lost. After the decision it can't any more."""
+    change_phase(store, state, Phase.SERVING, after=State.BEHIND, actor=actor)
 
 
 @contextmanager

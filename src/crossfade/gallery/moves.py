@@ -199,6 +199,13 @@ MOVES: dict[str, Move] = {
             by_user=False,
         ),
         _move(
+            "reopened",
+            [State.FINISHING, State.ROLLING_BACK],
+            [State.BEHIND],
+            "Taken back: an item was written meanwhile that would have been lost.",
+            by_user=False,
+        ),
+        _move(
             "finished",
             [State.FINISHING],
             [State.FINISHED],

@@ -8,7 +8,7 @@ by another, and never changed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from crossfade.errors import GalleryStateError, StoreError
 from crossfade.gallery.audit import AuditLine, Entry, Verdict, chain, verify_lines
 from crossfade.gallery.moves import MOVES, State
 from crossfade.gallery.state import GalleryState, Phase
-from crossfade.stores import Store
+from crossfade.stores import Draft, Store
 
 __all__ = [
     "ReadPointer",
@@ -24,6 +24,7 @@ __all__ = [
     "append",
     "change_phase",
     "log_move",
+    "put_under",
     "read_log",
     "read_record",
     "read_state",
@@ -93,6 +94,11 @@ def read_state(store: Store) -> GalleryState | None:
     return record.state if record else None
 
 
+def put_under(store: Store, record: Record, drafts: Sequence[Draft]) -> bool:
+    """Put items if the record is still that one; returns whether it was."""
+    return store.put_if(drafts, _POINTER, record.dump())
+
+
 def append(
     store: Store, present: Record | None, following: GalleryState | None, entry: Entry
 ) -> Record | None:
@@ -114,6 +120,7 @@ def change_phase(
     phase: Phase,
     *,
     before: State | None = None,
+    after: State | None = None,
     actor: str | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> GalleryState:
@@ -121,15 +128,21 @@ def change_phase(
 
     Args:
         before: the state as the user sees it; by default that after the last line.
+        after: likewise; by default that of the phase.
 
     Raises:
         GalleryStateError: somebody else has changed it.
     """
     following = replace(present, phase=phase)
-    move = next(move.name for move in MOVES.values() if phase.state in move.targets)
+    shown = after or phase.state
+    move = next(
+        move.name
+        for move in MOVES.values()
+        if shown in move.targets and (after is None or present.phase.state in move.sources)
+    )
 
     def entry(record: Record) -> Entry:
-        return Entry(move, before or record.shown, phase.state, actor, details)
+        return Entry(move, before or record.shown, shown, actor, details)
 
     _append_to(store, present, following, entry)
     return following

@@ -13,7 +13,8 @@ that every store makes, :class:`crossfade.testing.StoreContract` the tests it mu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -182,6 +183,20 @@ class Store(ABC):
             SpaceMismatch: an unknown space or another dimension; nothing is written.
         """
 
+    def put_if(self, drafts: Sequence[Draft], name: str, expect: str) -> bool:
+        """:meth:`put`, if the named text is ``expect``; returns whether it was.
+
+        A store with several writers lets nobody change the text in between. In one that belongs
+        to a process, those who put and those who change the text take turns by themselves.
+
+        Raises:
+            SpaceMismatch, InvalidInput: as :meth:`put`.
+        """
+        if self.read_pointer(name) != expect:
+            return False
+        self.put(drafts)
+        return True
+
     @abstractmethod
     def delete(self, ids: Iterable[Id]) -> int:
         """Delete items; returns how many there were. Unknown ids are ignored."""
@@ -248,6 +263,14 @@ class Store(ABC):
     @abstractmethod
     def swap_pointer(self, name: str, expect: str | None, value: str | None) -> bool:
         """Set a named text durably if it is ``expect`` now; returns whether it was."""
+
+    @contextmanager
+    def reading_one_moment(self) -> Iterator[bool]:
+        """Let all that this thread reads in the block be of one moment, if the store can.
+
+        Nothing may be written in the block. Yields whether it can; if not, writes come between.
+        """
+        yield False
 
     def build_index(self, space: str, *, lacks: str | None = None) -> None:  # noqa: ARG002
         """Build or rebuild the approximate index of a space; afterwards ``exact=False`` uses it.

@@ -199,10 +199,21 @@ class Catalog:
         )
         return None if row is None else unescape(row[0])
 
+    def hold_pointers(self, connection: Connection) -> None:
+        """Let no named text change until the end of the transaction."""
+        self._lock_pointers(connection, "pg_advisory_xact_lock_shared")
+
+    def _lock_pointers(self, connection: Connection, function: str) -> None:
+        # Unlike locks of rows these are fair: many who hold don't starve one who changes.
+        key = f"crossfade.pointers.{self._address.schema}.{self._address.table}"
+        statement = sql.SQL("SELECT {}(hashtextextended(%s, 0))").format(sql.SQL(function))
+        connection.execute(statement, [key])
+
     def swap_pointer(
         self, connection: Connection, name: str, expect: str | None, value: str | None
     ) -> bool:
         """Compare and set a named text, in one statement."""
+        self._lock_pointers(connection, "pg_advisory_xact_lock")
         if expect is None and value is None:
             return self.read_pointer(connection, name) is None
         if expect is None:

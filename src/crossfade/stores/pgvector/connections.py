@@ -69,6 +69,12 @@ class Connections:
                     time.sleep(random.uniform(0, 0.01 * 2**attempt))
         raise AssertionError("the last attempt returns or raises")
 
+    @contextmanager
+    def transaction(self, begin: sql.Composable) -> Iterator[tuple[Connection, list[Rows]]]:
+        """A transaction over several calls, never made again; otherwise as :meth:`run`."""
+        with translated(self._address), self._transaction(begin) as begun:
+            yield begun
+
     def execute(self, statement: sql.Composable) -> Rows:
         """A statement that takes no transaction, such as building an index while others write."""
         with translated(self._address), self._lent(statement) as (_, rows):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from psycopg import sql
@@ -36,6 +38,7 @@ from crossfade.stores.pgvector.conditional import set_vectors
 from crossfade.stores.pgvector.conditions import condition
 from crossfade.stores.pgvector.connections import Connection, Connections, Rows
 from crossfade.stores.pgvector.counting import count_rows
+from crossfade.stores.pgvector.errors import translated
 from crossfade.stores.pgvector.indexes import Indexes
 from crossfade.stores.pgvector.layout import Layout, Value
 from crossfade.stores.pgvector.nearest import Nearest, index_search_settings
@@ -66,6 +69,7 @@ class PgvectorStore(Store):
         self.catalog = catalog
         self._layout = layout
         self._indexes = Indexes(connections, address, layout)
+        self._moment = threading.local()
 
     def __repr__(self) -> str:
         return f"<PgvectorStore {self.address}>"
@@ -85,12 +89,17 @@ class PgvectorStore(Store):
             self._alter(lambda session: self._drop_column(session, name))
 
     def put(self, drafts: Sequence[Draft]) -> None:
-        def work(session: Session) -> None:
-            checked = check_drafts(drafts, session.spaces)
-            if checked:
-                self._layout.put(session, checked)
+        self._write(lambda session: self._put(session, drafts))
 
-        self._write(work)
+    def put_if(self, drafts: Sequence[Draft], name: str, expect: str) -> bool:
+        def work(session: Session) -> bool:
+            self.catalog.hold_pointers(session.connection)
+            if self.catalog.read_pointer(session.connection, name) != expect:
+                return False
+            self._put(session, drafts)
+            return True
+
+        return self._write(work)
 
     def set_vectors(self, space: str, writes: Sequence[VectorWrite]) -> list[Outcome]:
         def work(session: Session) -> list[Outcome]:
@@ -166,6 +175,18 @@ class PgvectorStore(Store):
             lambda session: self.catalog.swap_pointer(session.connection, name, expect, value)
         )
 
+    @contextmanager
+    def reading_one_moment(self) -> Iterator[bool]:
+        isolation = sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # The lock comes before the moment: no column is dropped between the two.
+        begin = self._beginning("ACCESS SHARE", isolation)
+        with self.connections.transaction(begin) as (connection, rows):
+            self._moment.session = self._session(connection, rows)
+            try:
+                yield True
+            finally:
+                self._moment.session = None
+
     def flush(self) -> None:
         # Matters only where the server was told to report commits before they are on disk.
         self.connections.run(
@@ -217,7 +238,13 @@ class PgvectorStore(Store):
     def _read(
         self, work: Callable[[Session], _Result], settings: sql.Composable | None = None
     ) -> _Result:
-        return self._locked("ACCESS SHARE", work, settings)
+        session: Session | None = getattr(self._moment, "session", None)
+        if session is None:
+            return self._locked("ACCESS SHARE", work, settings)
+        with translated(self.address):
+            if settings is not None:
+                session.connection.execute(sql.Composed([settings]))
+            return work(session)
 
     def _write(self, work: Callable[[Session], _Result]) -> _Result:
         return self._locked("ROW EXCLUSIVE", work, self._layout.begin_writing)
@@ -239,17 +266,25 @@ class PgvectorStore(Store):
     def _locked(
         self, mode: str, work: Callable[[Session], _Result], settings: sql.Composable | None
     ) -> _Result:
+        def in_session(connection: Connection, rows: list[Rows]) -> _Result:
+            return work(self._session(connection, rows))
+
+        return self.connections.run(self._beginning(mode, settings), in_session)
+
+    def _beginning(self, mode: str, settings: sql.Composable | None) -> sql.Composable:
+        """The statements that a transaction begins with; :meth:`_session` takes their rows."""
         lock = sql.SQL("LOCK TABLE {} IN {} MODE").format(self._layout.table, sql.SQL(mode))
         begin = [settings, lock, self.catalog.read_spaces(), self._layout.read_fields]
+        return sql.SQL("; ").join([one for one in begin if one is not None])
 
-        def in_session(connection: Connection, rows: list[Rows]) -> _Result:
-            fields = rows.pop() if self._layout.read_fields is not None else []
-            columns = self.catalog.columns(rows[-1])
-            return work(Session(connection, columns, [name for (name,) in fields]))
+    def _session(self, connection: Connection, rows: list[Rows]) -> Session:
+        fields = rows.pop() if self._layout.read_fields is not None else []
+        return Session(connection, self.catalog.columns(rows[-1]), [name for (name,) in fields])
 
-        return self.connections.run(
-            sql.SQL("; ").join([one for one in begin if one is not None]), in_session
-        )
+    def _put(self, session: Session, drafts: Sequence[Draft]) -> None:
+        checked = check_drafts(drafts, session.spaces)
+        if checked:
+            self._layout.put(session, checked)
 
     def _add_column(self, session: Session, space: Space) -> VectorColumn:
         if space.name in session.columns:

@@ -22,7 +22,9 @@ def nearest(
 
     Qdrant returns any of the points that tie at the cut; which of them are first by id is known
     only when all are there. So one more than k is fetched, and on while the score at the end is
-    the one at the cut. An approximate search that finds too few is done again exactly.
+    the one at the cut. Points may be inserted after they were counted: a full list that is no
+    longer than k is fetched again, too. An approximate search that finds too few is done again
+    exactly.
     """
     limit = min(k, points) + 1
     found = fetch(queries, limit, exact)
@@ -43,7 +45,7 @@ def _cut(
     if len(found) < limit and not exact:
         exact = True
         found = fetch([query], limit, exact)[0]
-    while len(found) == limit > k and found[-1].score == found[k - 1].score:
+    while len(found) == limit and (limit <= k or found[-1].score == found[k - 1].score):
         limit *= 2
         found = fetch([query], limit, exact)[0]
     return sorted(found, key=lambda match: (-match.score, id_order(match.id)))[:k]

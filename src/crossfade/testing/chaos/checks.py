@@ -128,7 +128,8 @@ def _item_faults(
         return
     for name, row in item.vectors.items():
         if not np.allclose(row, _expected(name, content.revision), atol=1e-5):
-            yield Fault(FaultKind.STALE, f"{id} has a {name!r} vector of another content: {content}")
+            text = f"{id} has a {name!r} vector that is not that of {content}"
+            yield Fault(FaultKind.STALE, text)
     yield from _unfindable(id, item, content, phase)
 
 
@@ -150,11 +151,11 @@ def _unfindable(id: int, item: Item, content: Content, phase: Phase | None) -> I
 
 
 def _expected(name: str, revision: int) -> FloatArray:
-    if name == UPGRADE.stored.name:
-        return UPGRADE.store_new(new_of(revision)[None])[0]
-    old = old_of(revision)
+    old, new = old_of(revision)[None], new_of(revision)[None]
     if name == UPGRADE.source.name:
-        return old
-    mapped = UPGRADE.map_items(old[None])
-    assert mapped is not None
-    return mapped[0]
+        rows: FloatArray | None = old
+    else:
+        rows = UPGRADE.store_new(new) if name == UPGRADE.stored.name else UPGRADE.map_items(old)
+    assert rows is not None
+    row: FloatArray = rows[0]
+    return row

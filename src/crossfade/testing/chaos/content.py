@@ -50,4 +50,5 @@ def new_of(revision: int) -> FloatArray:
 
 def _embedding(revision: int, model: int, dim: int) -> FloatArray:
     rng = np.random.default_rng([revision, model])
-    return normalise(rng.normal(size=(1, dim)).astype(np.float32))[0]
+    row: FloatArray = normalise(rng.normal(size=(1, dim)).astype(np.float32))[0]
+    return row

@@ -96,13 +96,10 @@ class History:
                 return seen
         return seen | {ABSENT}
 
-    def is_settled(self) -> bool:
-        """Whether no write is without an answer that a later one has not made up for."""
-        return all(writes[-1].acknowledged is not None for writes in self.writes.values())
-
     def last_revision(self) -> int:
         """The highest revision ever intended."""
-        return max((one.content.revision for some in self.writes.values() for one in some), default=0)
+        writes = (one for some in self.writes.values() for one in some)
+        return max((one.content.revision for one in writes), default=0)
 
 
 def read_ledger(path: Path) -> History:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import wraps
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from crossfade.backfill import Backfill, JobState
 from crossfade.errors import GalleryStateError, JobLocked
@@ -28,6 +28,7 @@ from crossfade.testing.encoders import FakeEncoder
 
 __all__ = ["Part", "live", "write_and_search"]
 
+_Result = TypeVar("_Result")
 _LEASE_SECONDS = 0.6
 _BATCH_SIZE = 4
 _ENCODER_SECONDS = 0.02
@@ -118,7 +119,7 @@ class _Life:
                     self._finish()
 
     def _backfill(self, most: int | None) -> JobState:
-        return _when_free(lambda: self._job.run(max_items=most)).state
+        return _when_free(lambda: self._job.run(max_items=most).state)
 
     def _finish(self) -> None:
         try:
@@ -156,7 +157,7 @@ def _noting_errors(part: Part) -> Iterator[None]:
         raise
 
 
-def _when_free(act: Callable[[], Any]) -> Any:
+def _when_free(act: Callable[[], _Result]) -> _Result:
     """Do it as soon as the lease of one who was killed has run out."""
     while True:
         try:
@@ -187,4 +188,3 @@ def _embed(item: Item) -> Any:
 
 def _ignore(step: str) -> None:
     """Nobody dies."""
-

@@ -83,9 +83,7 @@ class _Writer:
         self._ledger = ledger
         self._random = moments
         self._revision = history.last_revision()
-        self._live = {
-            id for id, writes in history.writes.items() if writes[-1].content.is_live
-        }
+        self._live = {id for id, writes in history.writes.items() if writes[-1].content.is_live}
         self._look_at = 0.0
         self._nearly_done = False
         self._may_leave_old_out = False
