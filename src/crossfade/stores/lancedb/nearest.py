@@ -40,7 +40,8 @@ class Nearest:
         return [self._closest(query, k, there) for query in queries]
 
     def _closest(self, query: FloatArray, k: int, there: int) -> list[Match]:
-        limit, probes = min(k + 1, there), self._probes
+        # One more than were counted: items may have been inserted since.
+        limit, probes = min(k, there) + 1, self._probes
         while True:
             rows = self._table.closest(self._column, query, self._where, limit, probes)
             distances = np.sort(rows["_distance"].to_numpy())
@@ -48,7 +49,7 @@ class Nearest:
                 return []
             if len(rows) < limit and probes is not None:
                 probes = None
-            elif len(rows) == limit > k and distances[-1] < distances[k - 1] + _BLUR:
+            elif len(rows) == limit and (limit <= k or distances[-1] < distances[k - 1] + _BLUR):
                 limit = 2 * limit
             else:
                 return self._matches(query, rows)[:k]
