@@ -8,6 +8,7 @@ from crossfade.evaluation.curve import (
 )
 from crossfade.evaluation.figures import Figures, figures_of_merit
 from crossfade.evaluation.metrics import METRICS
+from crossfade.evaluation.on_demand import OnDemandPoint, evaluate_on_demand
 from crossfade.evaluation.orders import ORDERS
 from crossfade.evaluation.protocol import evaluate
 from crossfade.evaluation.relevance import (
@@ -30,12 +31,14 @@ __all__ = [
     "GradedRelevance",
     "JudgedRelevance",
     "LabelRelevance",
+    "OnDemandPoint",
     "Page",
     "Relevance",
     "Scores",
     "coverage_grid",
     "curve_from_scores",
     "evaluate",
+    "evaluate_on_demand",
     "figures_of_merit",
     "relevance_of",
     "results_to_json",
