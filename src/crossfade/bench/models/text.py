@@ -103,8 +103,8 @@ def _minilm_l6(texts: Sequence[str]) -> FloatArray:
     import torch
     from transformers import BertModel
 
-    model = BertModel.from_pretrained(_l6_folder(), local_files_only=True)
-    model.eval()  # type: ignore[no-untyped-call]
+    model: Any = BertModel.from_pretrained(_l6_folder(), local_files_only=True)
+    model.eval()
 
     def forward(tokens: Array, mask: Array) -> Array:
         with torch.inference_mode():
