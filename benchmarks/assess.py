@@ -42,14 +42,20 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=None, help="instead of assess's own")
     parser.add_argument("--quick", action="store_true", help="small sets, for a look")
     arguments = parser.parse_args()
-    runs: list[dict[str, Any]] = []
+    runs = _earlier()
     for suite in suites_named(arguments.suites):
-        runs.append(_run(suite, arguments.methods, arguments.quick))
-        print(json.dumps(runs[-1]), flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    lines = "".join(json.dumps(run) + "\n" for run in runs)
-    (RESULTS / "assess.jsonl").write_text(lines, encoding="utf-8")
-    (RESULTS / "assess.md").write_text(_page(runs), encoding="utf-8")
+        runs[suite.name] = _run(suite, arguments.methods, arguments.quick)
+        print(json.dumps(runs[suite.name]), flush=True)
+        lines = "".join(json.dumps(run) + "\n" for run in runs.values())
+        (RESULTS / "assess.jsonl").write_text(lines, encoding="utf-8")
+        (RESULTS / "assess.md").write_text(_page(list(runs.values())), encoding="utf-8")
+
+
+def _earlier() -> dict[str, dict[str, Any]]:
+    """Suites measured before; they are replaced one by one."""
+    path = RESULTS / "assess.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return {run["suite"]: run for run in map(json.loads, lines)}
 
 
 def _run(suite: Suite, methods: list[str] | None, quick: bool) -> dict[str, Any]:
