@@ -63,7 +63,9 @@ class Pace:
     flush_seconds: float
 
     def flush_after(self, last_flush_seconds: float) -> float:
-        """How long to work until the next flush."""
+        """How long to work until the next flush; 0 asks for one after every batch."""
+        if not self.flush_seconds:
+            return 0.0
         return max(self.flush_seconds, _WORK_A_FLUSH * last_flush_seconds)
 
     def next_chunk(self, items: int, seconds: float, last_flush_seconds: float) -> int:
