@@ -1,6 +1,6 @@
 """Run by the crash tests in a process of its own: a backfill that is going to be killed.
 
-python crashing_job.py FOLDER LOG [STEP TIMES]
+python crashing_job.py URI LOG [STEP TIMES [WORKERS [LEASE_SECONDS]]]
 """
 
 import sys
@@ -16,7 +16,14 @@ from crossfade.upgrade import Side
 ITEMS = 160
 
 
-def main(folder: str, log: str, step: str = "never", times: str = "1") -> None:
+def main(
+    uri: str,
+    log: str,
+    step: str = "never",
+    times: str = "1",
+    workers: str = "1",
+    lease_seconds: str = "30",
+) -> None:
     world = make_world(items=ITEMS, queries=4)
 
     def embed(item: Item) -> FloatArray:
@@ -26,16 +33,17 @@ def main(folder: str, log: str, step: str = "never", times: str = "1") -> None:
     upgrade = make_upgrade(Side.ITEMS)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    with open_gallery(f"qdrant://{folder}", upgrade) as gallery:
+    with open_gallery(uri, upgrade) as gallery:
         is_random = step == "never"
         job = Backfill(
             gallery,
             encoder,
             batch_size=4,
             flush_seconds=0.03 if is_random else 0.0,
+            lease_seconds=float(lease_seconds),
             observe=die_at(step, int(times)),
         )
-        job.run()
+        job.run(workers=int(workers))
 
 
 if __name__ == "__main__":

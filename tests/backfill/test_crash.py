@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Patient:
     def run(self, *arguments: object, kill_after_seconds: float | None = None) -> CrashedRun:
         run = run_script(
             SCRIPT,
-            str(self.folder),
+            f"qdrant://{self.folder}",
             str(self.log),
             *map(str, arguments),
             kill_after_seconds=kill_after_seconds,
@@ -158,16 +159,37 @@ def test_a_job_killed_after_every_single_step_ends_as_an_unbroken_run(tmp_path: 
     patient.check_end()
 
 
-def kill_at_random_moments(folder: Path, kills: int, seed: int) -> None:
+@pytest.mark.parametrize("step", ["encoded", "journaled"])
+def test_workers_killed_after_a_step_are_gone_on_with(tmp_path: Path, step: str) -> None:
+    """Which worker takes the step is chance; what must stay true is not."""
+    patient = Patient(tmp_path / "gallery")
+    for times in (2, 7):
+        assert patient.run(step, times, 3).killed
+    patient.run("never", 1, 3)
+    patient.check_end()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS)
+def test_workers_killed_after_any_step_are_gone_on_with(tmp_path: Path, step: str) -> None:
+    patient = Patient(tmp_path / "gallery")
+    for times in range(1, 7):
+        assert patient.run(step, times, 4).killed
+    patient.run("never", 1, 4)
+    patient.check_end()
+
+
+def kill_at_random_moments(folder: Path, kills: int, seed: int, workers: int = 1) -> None:
     """Kill jobs so many times in all; a job that got to its end is followed by a new one."""
     moments = random.Random(seed)
     done, number = 0, 0
     while done < kills:
         number += 1
         patient = Patient(folder / f"gallery{number}")
-        while done < kills and patient.run(kill_after_seconds=moments.uniform(0.0, 0.6)).killed:
+        run = partial(patient.run, "never", 1, workers)
+        while done < kills and run(kill_after_seconds=moments.uniform(0.0, 0.6)).killed:
             done += 1
-        patient.run()
+        run()
         patient.check_end()
 
 
@@ -178,3 +200,8 @@ def test_a_job_killed_at_random_moments_ends_as_an_unbroken_run(tmp_path: Path) 
 @pytest.mark.slow
 def test_a_job_killed_at_fifty_random_moments_ends_as_an_unbroken_run(tmp_path: Path) -> None:
     kill_at_random_moments(tmp_path, kills=50, seed=1)
+
+
+@pytest.mark.slow
+def test_workers_killed_at_fifty_random_moments_end_as_an_unbroken_run(tmp_path: Path) -> None:
+    kill_at_random_moments(tmp_path, kills=50, seed=2, workers=4)
