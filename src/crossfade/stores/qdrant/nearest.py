@@ -7,7 +7,7 @@ from typing import Any
 
 from crossfade.embeddings import FloatArray
 from crossfade.stores.base import Match, id_order
-from crossfade.stores.qdrant.points import record_id
+from crossfade.stores.qdrant.points import record_key
 
 __all__ = ["Fetch", "match_of", "nearest"]
 
@@ -36,7 +36,8 @@ def nearest(
 
 def match_of(point: Any) -> Match:
     """A scored point, read with its key fields."""
-    return Match(record_id(point), int(point.payload["version"]), float(point.score))
+    id, version, _ = record_key(point)
+    return Match(id, version, float(point.score))
 
 
 def _cut(

@@ -25,7 +25,7 @@ __all__ = [
     "field_path",
     "point_id",
     "point_payload",
-    "record_id",
+    "record_key",
     "refuse_collisions",
     "user_payload",
 ]
@@ -45,22 +45,28 @@ def point_id(id: Id) -> PointId:
     return uuid.uuid5(_NAMESPACE, f"{kind}:{id}")
 
 
-def record_id(record: Any) -> Id:
-    """The item's id of a record read with :data:`KEY_FIELDS`."""
-    payload = record.payload or {}
+def record_key(record: Any) -> tuple[Id, int, Mapping[str, Any]]:
+    """The item's id and version of a record, and all of the stored payload that was read.
+
+    A record makes its payload anew each time it is asked, so it is asked once.
+
+    Raises:
+        StoreError: the point is not one of ours.
+    """
+    payload: Mapping[str, Any] = record.payload or {}
     if "version" not in payload:
         raise StoreError(
             f"point {record.id} was not written by this store; the folder holds foreign data"
         )
-    id: Id = payload.get("id", record.id)
-    return id
+    id: Id = payload["id"] if "id" in payload else record.id  # noqa: SIM401 - so is the id
+    return id, int(payload["version"]), payload
 
 
 def refuse_collisions(ids: Iterable[Id], present: Iterable[Any]) -> None:
     """Raise StoreError if a record is of another item whose id has the same hash."""
     wanted = {str(point_id(id)): id for id in ids}
     for record in present:
-        if (stored := record_id(record)) != wanted[str(record.id)]:
+        if (stored := record_key(record)[0]) != wanted[str(record.id)]:
             raise StoreError(
                 f"ids {wanted[str(record.id)]!r} and {stored!r} have the same hash; rename one"
             )

@@ -40,7 +40,7 @@ from crossfade.stores.qdrant.points import (
     KEY_FIELDS,
     point_id,
     point_payload,
-    record_id,
+    record_key,
     refuse_collisions,
     user_payload,
 )
@@ -287,7 +287,7 @@ class QdrantStore(Store):
 
     def _versions(self, ids: Sequence[Id]) -> dict[Id, int]:
         records = self._engine.retrieve([point_id(id) for id in ids], KEY_FIELDS, False)
-        there = {record_id(record): int(record.payload["version"]) for record in records}
+        there = {id: version for id, version, _ in map(record_key, records)}
         return {id: there[id] for id in ids if id in there}
 
 
@@ -308,14 +308,14 @@ def _where(
 
 
 def _item(record: Any, spaces: Mapping[str, StoredSpace]) -> Item:
-    held = record.vector or {}
+    held = record.vector
     vectors = {
         name: np.asarray(held[stored.vector], dtype=np.float32)
-        for name, stored in spaces.items()
+        for name, stored in (spaces.items() if held else ())
         if stored.vector in held
     }
-    id = record_id(record)
-    return Item(id, int(record.payload["version"]), vectors, user_payload(record.payload))
+    id, version, payload = record_key(record)
+    return Item(id, version, vectors, user_payload(payload))
 
 
 def _vector_names(spaces: Mapping[str, StoredSpace], names: Sequence[str]) -> list[str] | bool:

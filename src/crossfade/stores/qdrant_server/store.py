@@ -30,7 +30,7 @@ from crossfade.stores.qdrant.points import (
     KEY_FIELDS,
     point_id,
     point_payload,
-    record_id,
+    record_key,
     refuse_collisions,
     user_payload,
 )
@@ -216,7 +216,7 @@ class QdrantServerStore(Store):
 
     def _versions(self, ids: Sequence[Id]) -> dict[Id, int]:
         records = self._client.retrieve([_id(id) for id in dict.fromkeys(ids)], KEY_FIELDS)
-        there = {record_id(record): int(record.payload["version"]) for record in records}
+        there = {id: version for id, version, _ in map(record_key, records)}
         return {id: there[id] for id in ids if id in there}
 
     def _vector_names(self, names: Sequence[str]) -> list[str] | bool:
@@ -252,8 +252,8 @@ def _item(record: Any) -> Item:
         unquote(vector.removeprefix(_PREFIX)): np.asarray(row, dtype=np.float32)
         for vector, row in held.items()
     }
-    id = record_id(record)
-    return Item(id, int(record.payload["version"]), vectors, user_payload(record.payload))
+    id, version, payload = record_key(record)
+    return Item(id, version, vectors, user_payload(payload))
 
 
 def _where(
