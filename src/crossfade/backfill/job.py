@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from crossfade.backfill.crew import Budget, Crew, Outage, Signals
+from crossfade.backfill.ending import end_state, parked_pages
 from crossfade.backfill.journal import JobRow, open_journal
 from crossfade.backfill.membership import (
     LEASE_SECONDS,
@@ -18,6 +19,7 @@ from crossfade.backfill.membership import (
 )
 from crossfade.backfill.order import open_order
 from crossfade.backfill.pausing import take_note
+from crossfade.backfill.reporting import Reporter
 from crossfade.backfill.standing import at_rest, read_status
 from crossfade.backfill.status import JobState, JobStatus, ParkedItem
 from crossfade.backfill.sweep import sweep
@@ -30,12 +32,10 @@ from crossfade.gallery.lifecycle import finish, roll_back
 from crossfade.gallery.model import require_model
 from crossfade.gallery.moves import check_move
 from crossfade.gallery.record import log_move, read_record
-from crossfade.stores import Id
 from crossfade.stores.checks import plain_ids
 
 __all__ = ["Backfill"]
 
-_PAGE = 2048
 _ENDS = {
     JobState.COMPLETE: "complete",
     JobState.PARKED: "park",
@@ -43,8 +43,6 @@ _ENDS = {
     JobState.PAUSED: "pause",
 }
 """The move that is recorded at the end of a run."""
-_STATUS_SHARE = 20
-"""Looking at the status takes at most one part in so many of the job's time."""
 
 
 class Backfill:
@@ -207,7 +205,7 @@ class Backfill:
 
     def parked_items(self) -> list[ParkedItem]:
         """The items that the encoder failed on, and why."""
-        return [item for page in self._parked_pages() for item in page]
+        return [item for page in parked_pages(self._journal) for item in page]
 
     def retry_parked(self) -> int:
         """Put parked items back into the queue; returns how many. Run the job afterwards.
@@ -317,32 +315,11 @@ class Backfill:
             budget=Budget(max_items),
             outage=self._outage,
             sweep=sweep_once,
-            conclude=self._end,
-            report=_Reporter(self, progress).report,
+            conclude=partial(
+                end_state, self.gallery.store, self._journal, self.gallery.upgrade.stored.name
+            ),
+            report=Reporter(self.status, progress).report,
         )
-
-    def _end(self) -> JobState:
-        """The state to end in, now that nothing is pending."""
-        self._tidy_parked()
-        counts = self._journal.counts()
-        left = self.gallery.store.count(lacks=self.gallery.upgrade.stored.name)
-        if left > counts.parked:
-            return JobState.BEHIND
-        return JobState.PARKED if left else JobState.COMPLETE
-
-    def _tidy_parked(self) -> None:
-        """Strike out parked items that were deleted, or written with a new vector, since."""
-        space = self.gallery.upgrade.stored.name
-        for page in self._parked_pages():
-            ids = [item.id for item in page]
-            found = zip(ids, self.gallery.store.get(ids, vectors=[space]), strict=True)
-            self._journal.strike([id for id, item in found if not item or space in item.vectors])
-
-    def _parked_pages(self) -> Iterator[list[ParkedItem]]:
-        after: Id | None = None
-        while page := self._journal.parked(_PAGE, after):
-            yield page
-            after = page[-1].id
 
     def _stop_preparing(self, done: int, items: int) -> None:  # noqa: ARG002
         if self._stop.is_set():
@@ -391,33 +368,6 @@ class Backfill:
     def _at_rest(self) -> JobState:
         """The state, for whoever holds the job and does not work on it yet."""
         return at_rest(self.gallery.store, self.gallery.state, self._journal)
-
-
-class _Reporter:
-    """Calls a progress function as often as looking at the status is cheap."""
-
-    def __init__(self, job: Backfill, progress: Callable[[JobStatus], None] | None) -> None:
-        self._job = job
-        self._progress = progress
-        self._next = 0.0
-        self._lock = threading.Lock()
-
-    def report(self) -> None:
-        if self._progress is None or not self._lock.acquire(blocking=False):
-            return
-        try:
-            self._report(self._progress)
-        finally:
-            self._lock.release()
-
-    def _report(self, progress: Callable[[JobStatus], None]) -> None:
-        started = time.monotonic()
-        if started < self._next:
-            return
-        status = self._job.status()
-        now = time.monotonic()
-        self._next = now + _STATUS_SHARE * (now - started)
-        progress(status)
 
 
 class _Stopped(Exception):

@@ -13,7 +13,7 @@ from crossfade.errors import StoreError, StoreUnavailable
 __all__ = ["Database"]
 
 _BUSY_SECONDS = 30.0
-_CACHE_KIB = 16 * 1024
+_CACHE_KIB = 4 * 1024
 
 
 class Database:
