@@ -54,7 +54,8 @@ def test_workers_of_a_slow_encoder_move_every_item_once(
     status = job.run(workers=workers)
     assert (status.state, status.done, status.coverage) == (JobState.COMPLETE, 120, 1.0)
     assert sorted(slow.encoded) == list(range(120))
-    assert most == workers
+    # How many meet depends on the machine; one at a time would be no crew.
+    assert 1 < most <= workers
     assert stored_rightly(gallery, world)
 
 
