@@ -199,7 +199,7 @@ def write(found: Sequence[Mapping[str, Any]]) -> None:
         "# Peak memory of a job",
         "",
         "Resident memory of a process that backfills a gallery of made-up items, without any "
-        "store's own memory; 64 MiB of it are libraries. "
+        "store's own memory. "
         "Written by `python -m benchmarks.backfill_memory`.",
         "",
         "| items | order | before the job (MiB) | peak (MiB) |",
