@@ -45,13 +45,16 @@ class Indexes:
         """Load the indexes of spaces that are still there."""
         for stored in wanted:
             if spaces.get(stored.space.name) == stored and stored.number not in self._loaded:
-                self._loaded[stored.number] = self._read(stored) or VectorIndex(
-                    stored.kind, stored.space.dim, self._ledger.all_vectors(stored)
-                )
+                index = self._read(stored)
+                if index is None:
+                    rows = self._ledger.all_vectors(stored)
+                    index = VectorIndex(stored.kind, stored.space.dim, rows)
+                self._loaded[stored.number] = index
 
     def follow(self, stored: StoredSpace, gone: Iterable[int], rows: VectorRows | None) -> None:
         """Do what has been done in the ledger, if the index is loaded."""
-        if index := self._loaded.get(stored.number):
+        index = self._loaded.get(stored.number)
+        if index is not None:  # an empty one has a length of 0
             index.remove(np.array([*gone], dtype=np.int64))
             if rows is not None:
                 index.add(rows)

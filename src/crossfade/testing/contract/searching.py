@@ -62,6 +62,11 @@ class SearchingContract(Collection):
     def test_an_empty_collection_finds_nothing(self, store: Store) -> None:
         assert store.search(OLD.name, np.stack([axis(0), axis(1)]), 3) == [[], []]
 
+    def test_what_is_written_after_an_empty_search_is_found(self, store: Store) -> None:
+        assert ids_of(store.search(NEW.name, axis(0, NEW)[None], 5)) == [[]]
+        store.put([draft(1, new=0)])
+        assert ids_of(store.search(NEW.name, axis(0, NEW)[None], 5)) == [[1]]
+
     def test_scores_are_inner_products(self, store: Store) -> None:
         rng = np.random.default_rng(1)
         rows = rng.normal(size=(40, OLD.dim)).astype(np.float32)
