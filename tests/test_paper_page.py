@@ -42,4 +42,4 @@ def test_our_gain_shares_are_the_committed_ones() -> None:
                 measured = shares[column, method, mode]
                 assert round(100 * sum(measured) / len(measured)) == int(number[1]), (start, column)
                 checked += 1
-    assert checked == 14
+    assert checked == 16
