@@ -107,6 +107,7 @@ class MadeUpStore(Store):
         n: int,
         lacks: str | None = None,
         vectors: Sequence[str] = (),
+        payload: bool = True,  # noqa: ARG002 - they are small
     ) -> list[Item]:
         found: list[Item] = []
         row = -1 if after is None else int(after)

@@ -18,6 +18,7 @@ from crossfade.backfill.membership import (
     working_alone,
 )
 from crossfade.backfill.order import open_order
+from crossfade.backfill.part import LARGEST_PART
 from crossfade.backfill.pausing import take_note
 from crossfade.backfill.reporting import Reporter
 from crossfade.backfill.standing import at_rest, read_status
@@ -56,7 +57,7 @@ class Backfill:
             ``traffic:FILE``, or one registered with :func:`register_order`. By default the
             order of the job under way, or ``random``.
         seed: of that order; by default the one of the job under way, or 0.
-        batch_size: items given to the encoder at once, and written together.
+        batch_size: items given to the encoder at once. As many or more are written together.
         flush_seconds: the store is flushed, and progress recorded, about this often. A killed
             process loses nothing that was written; a crashed machine at most this much work.
         retry: what to do while the encoder can't be reached.
@@ -88,7 +89,11 @@ class Backfill:
             raise InvalidInput(f"lease_seconds is {lease_seconds}, wanted above 0")
         self.gallery = gallery
         self._throttle = throttle or Throttle()
-        self._pace = Pace(self._throttle.batch_size(batch_size), flush_seconds)
+        self._pace = Pace(
+            batch_size=self._throttle.batch_size(batch_size),
+            flush_seconds=flush_seconds,
+            largest_part=self._throttle.batch_size(LARGEST_PART),
+        )
         self._encoder = encoder
         self._order = order
         self._seed = seed

@@ -40,10 +40,12 @@ class Scoring:
             an order that the journal chooses. Called batch by batch, in the store's order.
         vectors: names of the spaces whose vectors the items must come with, where they hold
             one; reading them costs time.
+        payload: whether they must come with their payload; so does reading that.
     """
 
     keys: Callable[[Sequence[Item]], Any]
     vectors: Sequence[str] = ()
+    payload: bool = True
 
     def score(self, items: Sequence[Item], name: str) -> list[float]:
         """The keys, checked.
@@ -79,14 +81,14 @@ def random_order(gallery: Gallery, seed: int, argument: str) -> Scoring:  # noqa
         # As many bits as a float takes exactly.
         return (int.from_bytes(digest.digest(), "big") >> 11) / 2.0**53
 
-    return Scoring(lambda items: [key(item.id) for item in items])
+    return Scoring(lambda items: [key(item.id) for item in items], payload=False)
 
 
 def gallery_order(gallery: Gallery, seed: int, argument: str) -> Scoring:  # noqa: ARG001
     """As it is scanned."""
     _refuse_argument("gallery", argument)
     positions = counter()
-    return Scoring(lambda items: [next(positions) for _ in items])
+    return Scoring(lambda items: [next(positions) for _ in items], payload=False)
 
 
 def short_mapped_first(gallery: Gallery, seed: int, argument: str) -> Scoring:  # noqa: ARG001
@@ -108,7 +110,7 @@ def short_mapped_first(gallery: Gallery, seed: int, argument: str) -> Scoring:  
             lengths[held] = np.linalg.norm(raw, axis=1)
         return lengths
 
-    return Scoring(keys, vectors=[source.name])
+    return Scoring(keys, vectors=[source.name], payload=False)
 
 
 def traffic_order(counts: Mapping[Id, int]) -> Order:
@@ -119,7 +121,9 @@ def traffic_order(counts: Mapping[Id, int]) -> Order:
     """
 
     def order(gallery: Gallery, seed: int, argument: str) -> Scoring:  # noqa: ARG001
-        return Scoring(lambda items: [-float(counts.get(item.id, 0)) for item in items])
+        return Scoring(
+            lambda items: [-float(counts.get(item.id, 0)) for item in items], payload=False
+        )
 
     return order
 
@@ -127,7 +131,7 @@ def traffic_order(counts: Mapping[Id, int]) -> Order:
 def _logged_traffic(gallery: Gallery, seed: int, argument: str) -> Scoring:  # noqa: ARG001
     counts = _read_traffic(argument)
     # A log is text: the integer 5 and the text "5" look alike in it.
-    return Scoring(lambda items: [-float(counts[str(item.id)]) for item in items])
+    return Scoring(lambda items: [-float(counts[str(item.id)]) for item in items], payload=False)
 
 
 def _read_traffic(path: str) -> Counter[str]:

@@ -7,11 +7,13 @@ All of it may be repeated: what waits already is left as it is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+from crossfade.backfill.behind import Behind
 from crossfade.backfill.journal import Entry, Journal
 from crossfade.backfill.order import Scoring
 from crossfade.gallery import Gallery
-from crossfade.stores import Id
+from crossfade.stores import Id, Item
 
 __all__ = ["sweep"]
 
@@ -34,19 +36,28 @@ def sweep(
         InvalidInput: the order returned something else than keys.
     """
     queued = 0
-    after: Id | None = None
-    while not stopped():
-        batch = gallery.store.scan(
-            after=after,
-            n=_ROWS,
-            lacks=gallery.upgrade.stored.name,
-            vectors=scoring.vectors,
-        )
-        if not batch:
-            return queued
-        keys = scoring.score(batch, order)
-        queued += journal.enqueue(
-            [Entry(item.id, item.version, key) for item, key in zip(batch, keys, strict=True)]
-        )
-        after = batch[-1].id
+    coming = Behind(partial(_page, gallery, scoring, None))
+    try:
+        while not stopped():
+            page = coming.result()
+            if not page:
+                return queued
+            # The next page is read while this one is queued.
+            coming = Behind(partial(_page, gallery, scoring, page[-1].id))
+            keys = scoring.score(page, order)
+            queued += journal.enqueue(
+                [Entry(item.id, item.version, key) for item, key in zip(page, keys, strict=True)]
+            )
+    finally:
+        coming.wait()
     return None
+
+
+def _page(gallery: Gallery, scoring: Scoring, after: Id | None) -> list[Item]:
+    return gallery.store.scan(
+        after=after,
+        n=_ROWS,
+        lacks=gallery.upgrade.stored.name,
+        vectors=scoring.vectors,
+        payload=scoring.payload,
+    )

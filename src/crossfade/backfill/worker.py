@@ -1,13 +1,16 @@
 """Moving items from the old side to the new one. The order of effects, written once:
 
     1. lease    a chunk of ids from the journal, to this worker alone
-       for each batch of the chunk, until a flush is due:
+       for each part of the chunk, until a flush is due:
     2. read     the items: version, payload, and whether they hold the new vector already
-    3. encode   those that don't
+    3. encode   those that don't, a batch at a time
     4. write    the vectors, each only if its item still has the version read
-       then, once for all batches:
+       then, once for all parts:
     5. flush    the store: the vectors survive a crash of the machine, too
     6. journal  done, stale, gone and parked items, and those given back, in one transaction
+
+A part is a batch, or as many as are encoded in a fraction of a second, since stores like large
+writes. It is written while the next one is read and encoded.
 
 Killed anywhere before 6, the lease runs out and the chunk is leased again, and what was written
 is not encoded again, because step 2 looks. Writes are conditional, so a user's write or delete
@@ -22,15 +25,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from crossfade.backfill.journal import Leased, Parking, Settled
+from crossfade.backfill.behind import Behind
+from crossfade.backfill.journal import Leased, Settled
 from crossfade.backfill.membership import Member
+from crossfade.backfill.part import Part, PartSize
 from crossfade.backfill.throttle import Brake
-from crossfade.errors import EncoderError
+from crossfade.errors import CrossfadeError, EncoderError
 from crossfade.gallery import Gallery
 from crossfade.gallery.encoding import Encoded, Encoding
 from crossfade.gallery.write_back import write_back
-from crossfade.stores import Id, Item, Outcome
+from crossfade.stores import Id
 
 __all__ = ["STEPS", "Pace", "Streak", "Worker"]
 
@@ -53,7 +59,8 @@ class Pace:
     """How much is done at once.
 
     Attributes:
-        batch_size: items read, encoded and written together.
+        batch_size: items that the encoder is given at once.
+        largest_part: as many items are read, and written, at once, or a batch if that is more.
         flush_seconds: a flush is due after so long, or later where flushing takes more than a
             tenth of the time: it costs some ten milliseconds, on a busy disk a hundred,
             whatever there is to flush.
@@ -61,6 +68,7 @@ class Pace:
 
     batch_size: int
     flush_seconds: float
+    largest_part: int
 
     def flush_after(self, last_flush_seconds: float) -> float:
         """How long to work until the next flush; 0 asks for one after every batch."""
@@ -144,6 +152,7 @@ class Worker:
         self._streak = streak
         self._stopped = stopped
         self._observe = observe
+        self._size = PartSize(pace.batch_size, pace.largest_part)
         self.chunk = pace.batch_size
         self._held: list[Id] = []
         self._flush_seconds = 0.0
@@ -167,22 +176,46 @@ class Worker:
             return 0
         self._observe("leased")
         failed_before = {one.id for one in leased if one.failed_before}
-        settled, left = Settled(), list(self._held)
+        settled = Settled()
         try:
-            for batch in self._batches(leased):
-                if self._stopped() or self._brake.pace(len(batch)):
-                    break
-                settled += self._move_batch(batch, failed_before)
-                del left[: len(batch)]
-                if time.monotonic() - started >= self._pace.flush_after(self._flush_seconds):
-                    break
+            for written in self._written(failed_before, started):
+                settled += written
         finally:
             worked = time.monotonic() - started
-            self._settle(settled + Settled(back=left), started)
+            known = set(settled.ids())
+            self._settle(
+                settled + Settled(back=[id for id in self._held if id not in known]), started
+            )
         self.chunk = self._pace.next_chunk(
             max(len(settled), self._pace.batch_size), worked, self._flush_seconds
         )
         return len(settled)
+
+    def _written(self, failed_before: set[Id], started: float) -> Iterator[Settled]:
+        """Encode part after part, each while the one before it is written."""
+        unread = list(self._held)
+        writing: Behind[Settled] | None = None
+        try:
+            while unread and not self._stopped():
+                ids = unread[: self._size.items]
+                if self._brake.pace(len(ids)):
+                    break
+                part, error = self._encoded(ids, failed_before)
+                if writing is not None:
+                    yield writing.result()
+                writing = Behind(partial(self._write, part))
+                # What was encoded before the encoder failed is not encoded again.
+                if error is not None:
+                    yield writing.result()
+                    raise error
+                del unread[: len(part.ids)]
+                if time.monotonic() - started >= self._pace.flush_after(self._flush_seconds):
+                    break
+            if writing is not None:
+                yield writing.result()
+        finally:
+            if writing is not None:
+                writing.wait()
 
     def _lease(self, n: int) -> list[Leased]:
         leased = self._member.journal.lease(n, self._member.name, self._member.seconds)
@@ -211,49 +244,39 @@ class Worker:
             self._member.journal.settle(self._member.name, Settled(back=self._held))
             self._held = []
 
-    def _batches(self, leased: Sequence[Leased]) -> Iterator[Sequence[Id]]:
-        for start in range(0, len(leased), self._pace.batch_size):
-            yield [one.id for one in leased[start : start + self._pace.batch_size]]
-
-    def _move_batch(self, ids: Sequence[Id], failed_before: set[Id]) -> Settled:
+    def _encoded(
+        self, ids: Sequence[Id], failed_before: set[Id]
+    ) -> tuple[Part, CrossfadeError | None]:
+        """Read items and encode them, as many as there is time for, or until the encoder fails."""
+        started = time.monotonic()
         found = self._gallery.store.get(ids, vectors=[self._space])
         self._observe("read")
-        items = [item for item in found if item is not None]
-        waiting = [item for item in items if self._space not in item.vectors]
-        encoded = self._encoding.encode(waiting)
+        part = Part()
+        step = self._pace.batch_size
+        for at in range(0, len(ids), step):
+            if at and (self._stopped() or self._size.is_used_up(time.monotonic() - started)):
+                break
+            there = [item for item in found[at : at + step] if item is not None]
+            waiting = [item for item in there if self._space not in item.vectors]
+            try:
+                encoded = self._encoding.encode(waiting)
+                self._streak.check(encoded, failed_before)
+            except CrossfadeError as error:
+                return part, error
+            part.add(ids[at : at + step], there, waiting, encoded)
+        self._size.adapt(len(part.ids), time.monotonic() - started)
+        self._observe("encoded")
+        return part, None
+
+    def _write(self, part: Part) -> Settled:
         if self._forsaken.is_set():
             return Settled()
-        self._streak.check(encoded, failed_before)
-        self._observe("encoded")
-        outcomes = write_back(self._gallery.store, self._gallery.upgrade, waiting, encoded)
+        outcomes = write_back(
+            self._gallery.store, self._gallery.upgrade, part.waiting, part.encoded
+        )
         self._observe("written")
-        return _settled(ids, items, waiting, encoded, outcomes)
+        return part.settled(outcomes)
 
     @property
     def _space(self) -> str:
         return self._gallery.upgrade.stored.name
-
-
-def _settled(
-    ids: Sequence[Id],
-    items: Sequence[Item],
-    waiting: Sequence[Item],
-    encoded: Encoded,
-    outcomes: dict[Id, Outcome],
-) -> Settled:
-    there = {item.id for item in items}
-    moved_before = there - {item.id for item in waiting}
-
-    def having(outcome: Outcome) -> list[Id]:
-        return [id for id in ids if outcomes.get(id) is outcome]
-
-    return Settled(
-        done=[id for id in ids if id in moved_before] + having(Outcome.APPLIED),
-        stale=having(Outcome.STALE),
-        gone=[id for id in ids if id not in there] + having(Outcome.GONE),
-        parked=[
-            Parking(item.id, item.version, encoded.failures[item.id])
-            for item in waiting
-            if item.id in encoded.failures
-        ],
-    )

@@ -67,7 +67,11 @@ def _one_pass(store: Store, upgrade: Upgrade) -> Iterator[int]:
 def _batch(store: Store, upgrade: Upgrade, after: Id | None) -> list[Item]:
     assert upgrade.mapped is not None
     return store.scan(
-        after=after, n=_ROWS, lacks=upgrade.mapped.name, vectors=[upgrade.source.name]
+        after=after,
+        n=_ROWS,
+        lacks=upgrade.mapped.name,
+        vectors=[upgrade.source.name],
+        payload=False,
     )
 
 

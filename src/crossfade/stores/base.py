@@ -241,12 +241,14 @@ class Store(ABC):
         n: int,
         lacks: str | None = None,
         vectors: Sequence[str] = (),
+        payload: bool = True,
     ) -> list[Item]:
         """Up to n items in the store's own strict order of ids, beginning behind ``after``.
 
         An item that exists during a whole sequence of scans is seen exactly once, whatever is
         written meanwhile. ``lacks`` leaves out items that hold a vector of that space; a name
-        that is no space is lacked by all. ``after`` need not exist any more.
+        that is no space is lacked by all. ``after`` need not exist any more. Without ``payload``
+        items come with an empty one, which is faster.
         """
 
     @abstractmethod

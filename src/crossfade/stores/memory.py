@@ -155,13 +155,14 @@ class MemoryStore(Store):
         n: int,
         lacks: str | None = None,
         vectors: Sequence[str] = (),
+        payload: bool = True,
     ) -> list[Item]:
         with self._lock:
             ids = [id for id, _ in self._having(None, lacks)]
             if after is not None:
                 start = id_order(plain_id(after))
                 ids = [id for id in ids if id_order(id) > start]
-            return [self._item(id, vectors) for id in sorted(ids, key=id_order)[:n]]
+            return [self._item(id, vectors, payload) for id in sorted(ids, key=id_order)[:n]]
 
     def count(self, *, has: str | None = None, lacks: str | None = None) -> int:
         with self._lock:
@@ -192,10 +193,10 @@ class MemoryStore(Store):
             if (has is None or has in row.vectors) and lacks not in row.vectors:
                 yield id, row
 
-    def _item(self, id: Id, vectors: Sequence[str]) -> Item:
+    def _item(self, id: Id, vectors: Sequence[str], payload: bool = True) -> Item:
         row = self._rows[id]
         held = {name: row.vectors[name].copy() for name in vectors if name in row.vectors}
-        return Item(id, row.version, held, check_payload(row.payload))
+        return Item(id, row.version, held, check_payload(row.payload) if payload else {})
 
 
 def _closest(space: str, query: FloatArray, held: Sequence[tuple[Id, _Row]], k: int) -> list[Match]:

@@ -127,6 +127,11 @@ class Settled:
         """How many items have been dealt with; not those given back."""
         return len(self.done) + len(self.stale) + len(self.gone) + len(self.parked)
 
+    def ids(self) -> list[Id]:
+        """Those of all that were leased, given back or not."""
+        dealt_with = [*self.done, *self.stale, *self.gone, *self.back]
+        return [*dealt_with, *(one.id for one in self.parked)]
+
     def __add__(self, other: Settled) -> Settled:
         return Settled(
             [*self.done, *other.done],

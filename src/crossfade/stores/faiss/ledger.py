@@ -69,6 +69,7 @@ _AT_ONCE = 500
 """Values bound in one statement."""
 _VECTORS_AT_ONCE = 10_000
 _COLUMNS = "number, id, version, payload"
+_COLUMNS_BUT_PAYLOAD = "number, id, version, '{}'"
 _HOLDS = "EXISTS (SELECT 1 FROM vectors WHERE item = items.number AND space = ?)"
 
 
@@ -167,7 +168,12 @@ class Ledger:
         return found
 
     def scan(
-        self, after: Id | None, n: int, lacks: StoredSpace | None, spaces: Sequence[StoredSpace]
+        self,
+        after: Id | None,
+        n: int,
+        lacks: StoredSpace | None,
+        spaces: Sequence[StoredSpace],
+        payload: bool,
     ) -> list[Item]:
         """Items behind an id, in order of id."""
         where, values = ["1"], list[Any]()
@@ -177,7 +183,8 @@ class Ledger:
         if lacks is not None:
             where.append(f"NOT {_HOLDS}")
             values.append(lacks.number)
-        statement = f"SELECT {_COLUMNS} FROM items WHERE {' AND '.join(where)} ORDER BY id LIMIT ?"
+        columns = _COLUMNS if payload else _COLUMNS_BUT_PAYLOAD
+        statement = f"SELECT {columns} FROM items WHERE {' AND '.join(where)} ORDER BY id LIMIT ?"
         return [self._item(row, spaces) for row in self.catalog.rows(statement, *values, n)]
 
     def count(self, has: StoredSpace | None, lacks: StoredSpace | None) -> int:

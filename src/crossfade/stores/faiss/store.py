@@ -145,12 +145,13 @@ class FaissStore(Store):
         n: int,
         lacks: str | None = None,
         vectors: Sequence[str] = (),
+        payload: bool = True,
     ) -> list[Item]:
         start = None if after is None else plain_id(after)
         with self._lock.reading():
             spaces = self._ledger.spaces()
             wanted = [spaces[name] for name in vectors if name in spaces]
-            return self._ledger.scan(start, n, _named(spaces, lacks), wanted)
+            return self._ledger.scan(start, n, _named(spaces, lacks), wanted, payload)
 
     def count(self, *, has: str | None = None, lacks: str | None = None) -> int:
         with self._lock.reading():

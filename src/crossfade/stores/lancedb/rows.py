@@ -112,7 +112,7 @@ def vector_rows(stored: StoredSpace, writes: Sequence[VectorWrite]) -> pa.Table:
 
 
 def items_of(rows: pa.Table, spaces: Mapping[str, StoredSpace]) -> list[Item]:
-    """The items of rows; vectors of the columns that were read."""
+    """The items of rows; vectors and payload of the columns that were read."""
     held = {
         name: (stored, rows[stored.column].combine_chunks())
         for name, stored in spaces.items()
@@ -123,7 +123,8 @@ def items_of(rows: pa.Table, spaces: Mapping[str, StoredSpace]) -> list[Item]:
         for name, (stored, column) in held.items()
     }
     keys, versions = rows["key"].to_pylist(), rows["version"].to_pylist()
-    payloads = rows["payload"].to_pylist()
+    is_read = "payload" in rows.column_names
+    payloads = rows["payload"].to_pylist() if is_read else ["{}"] * len(rows)
     return [
         Item(
             id_of(keys[row]),

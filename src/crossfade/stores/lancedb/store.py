@@ -167,6 +167,7 @@ class LanceStore(Store):
         n: int,
         lacks: str | None = None,
         vectors: Sequence[str] = (),
+        payload: bool = True,
     ) -> list[Item]:
         spaces = self._stored()
         lacking = f"{spaces[lacks].column} IS NULL" if lacks in spaces else "true"
@@ -174,7 +175,7 @@ class LanceStore(Store):
         while True:
             # Keys first: sorting must not read the payloads of the whole table.
             keys = self._table.first_keys(f"key > {literal(last)} AND {lacking}", n)
-            items = self._read(keys, lacking, spaces, vectors)
+            items = self._read(keys, lacking, spaces, vectors, payload)
             if items or not keys:
                 return sorted(items, key=lambda item: key_of(item.id))
             last = keys[-1]  # all of them have been deleted meanwhile
@@ -248,8 +249,9 @@ class LanceStore(Store):
         where: str,
         spaces: Mapping[str, StoredSpace],
         vectors: Sequence[str],
+        payload: bool = True,
     ) -> list[Item]:
-        columns = ["key", "version", "payload"]
+        columns = ["key", "version", *(["payload"] if payload else [])]
         columns += [spaces[name].column for name in vectors if name in spaces]
         items: list[Item] = []
         for some in _parts(keys):

@@ -35,6 +35,7 @@ def scan_items(
     n: int,
     where: Value,
     vectors: Sequence[str],
+    payload: bool,
 ) -> list[Item]:
     """Up to n items in the order of keys, behind one."""
     condition, given = where
@@ -45,7 +46,7 @@ def scan_items(
         condition = sql.SQL("{} > %s::{} AND {}").format(layout.key, layout.key_type, condition)
         given = [binary.Raw(start), *given]
     ordered = sql.SQL("{} ORDER BY {} LIMIT %s").format(condition, layout.key)
-    return _read(session, layout, vectors, ordered, [*given, n])
+    return _read(session, layout, vectors, ordered, [*given, n], payload)
 
 
 def _read(
@@ -54,6 +55,7 @@ def _read(
     vectors: Sequence[str],
     where: sql.Composable,
     given: list[Any],
+    payload: bool = True,
 ) -> list[Item]:
     columns = [session.columns[name] for name in dict.fromkeys(vectors) if name in session.columns]
     statement = sql.SQL("SELECT {} FROM {} WHERE {}").format(
@@ -61,7 +63,7 @@ def _read(
             [
                 layout.key,
                 layout.version,
-                layout.payload(session),
+                layout.payload(session) if payload else sql.SQL("NULL"),
                 *(_vector(column, layout) for column in columns),
             ]
         ),
@@ -81,7 +83,7 @@ def _item(
     columns: Sequence[VectorColumn],
     key: Any,
     version: int,
-    payload: str,
+    payload: str | None,
     *vectors: bytes | None,
 ) -> Item:
     held = {}
@@ -92,4 +94,5 @@ def _item(
             row = normalise(row[None])[0] if row.any() else None
         if row is not None:
             held[column.space.name] = row
-    return Item(layout.load_key(key), version, held, layout.load_payload(payload))
+    read = {} if payload is None else layout.load_payload(payload)
+    return Item(layout.load_key(key), version, held, read)

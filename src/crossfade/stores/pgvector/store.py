@@ -145,12 +145,13 @@ class PgvectorStore(Store):
         n: int,
         lacks: str | None = None,
         vectors: Sequence[str] = (),
+        payload: bool = True,
     ) -> list[Item]:
         start = None if after is None else plain_id(after)
 
         def work(session: Session) -> list[Item]:
             where = self._where(session, lacks=lacks)
-            return scan_items(session, self._layout, start, n, where, vectors)
+            return scan_items(session, self._layout, start, n, where, vectors, payload)
 
         return self._read(work)
 

@@ -193,6 +193,7 @@ class QdrantStore(Store):
         n: int,
         lacks: str | None = None,
         vectors: Sequence[str] = (),
+        payload: bool = True,
     ) -> list[Item]:
         spaces = self._spaces
         start = None if after is None else point_id(plain_id(after))
@@ -200,7 +201,7 @@ class QdrantStore(Store):
             offset=start,
             limit=n + 1,
             filter=_where(spaces, lacks=lacks),
-            with_payload=True,
+            with_payload=payload or KEY_FIELDS,
             with_vector=_vector_names(spaces, vectors),
         )
         # The engine begins at the offset, we behind it.

@@ -111,7 +111,7 @@ class Client:
             )
         )
 
-    def scroll(self, offset: Any, limit: int, where: Any, vectors: Any) -> list[Any]:
+    def scroll(self, offset: Any, limit: int, where: Any, payload: Any, vectors: Any) -> list[Any]:
         """Records in the order of point ids."""
         return self._call(
             lambda: self._client.scroll(
@@ -119,7 +119,7 @@ class Client:
                 scroll_filter=where,
                 limit=limit,
                 offset=offset,
-                with_payload=True,
+                with_payload=payload,
                 with_vectors=vectors,
             )
         )[0]

@@ -164,10 +164,12 @@ class QdrantServerStore(Store):
         n: int,
         lacks: str | None = None,
         vectors: Sequence[str] = (),
+        payload: bool = True,
     ) -> list[Item]:
         start = None if after is None else _id(plain_id(after))
         where = _where(self.spaces(), lacks=lacks)
-        records = self._client.scroll(start, n + 1, where, self._vector_names(vectors))
+        read = payload or KEY_FIELDS
+        records = self._client.scroll(start, n + 1, where, read, self._vector_names(vectors))
         # Qdrant begins at the offset, we behind it.
         return [_item(record) for record in records if record.id != start][:n]
 

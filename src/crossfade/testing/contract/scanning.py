@@ -54,6 +54,9 @@ class ScanningContract(Collection):
         (item,) = store.scan(n=10, lacks=NEW.name, vectors=[OLD.name])
         assert item.id == 2 and item.payload == {"a": 1}
         assert np.array_equal(item.vectors[OLD.name], axis(2))
+        (bare,) = store.scan(n=10, lacks=NEW.name, vectors=[OLD.name], payload=False)
+        assert (bare.id, bare.version, dict(bare.payload)) == (2, item.version, {})
+        assert np.array_equal(bare.vectors[OLD.name], axis(2))
         assert len(store.scan(n=10, lacks="unknown")) == 3
         assert store.scan(n=10, after=3) == []
 
