@@ -43,9 +43,10 @@ __all__ = ["STEPS", "Pace", "Streak", "Worker"]
 STEPS = ("leased", "read", "encoded", "written", "flushed", "journaled")
 """Names of the steps, in order; an observer is called after each."""
 
-_MOST_BATCHES = 256
-_FASTER = 4
-"""A chunk is at most so many times the one before."""
+_LARGEST_CHUNK = 65_536
+"""Items, or a single batch that is larger."""
+_FASTER = 16
+"""A chunk is at most so many times the one before: each ends with a flush, so few are small."""
 _WORK_A_FLUSH = 9
 """The least time of work for each flush, in units of the flush."""
 _HOPELESS = 8
@@ -83,8 +84,8 @@ class Pace:
         and what is moved to the front does not wait behind a long lease.
         """
         fitting = items * self.flush_after(last_flush_seconds) / max(seconds, 1e-6)
-        batches = round(min(fitting, _FASTER * items) / self.batch_size)
-        return self.batch_size * min(max(batches, 1), _MOST_BATCHES)
+        batches = round(min(fitting, _FASTER * items, _LARGEST_CHUNK) / self.batch_size)
+        return self.batch_size * max(batches, 1)
 
 
 class Streak:
