@@ -12,7 +12,6 @@ An order never sees the gallery whole, so its size does not matter. Built in:
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from crossfade.backfill.journal import random_keys
 from crossfade.embeddings import unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.gallery import Gallery
@@ -41,11 +41,14 @@ class Scoring:
         vectors: names of the spaces whose vectors the items must come with, where they hold
             one; reading them costs time.
         payload: whether they must come with their payload; so does reading that.
+        random_seed: given if the keys are those of :func:`random_keys`, which a journal that
+            lives with the items may compute itself.
     """
 
     keys: Callable[[Sequence[Item]], Any]
     vectors: Sequence[str] = ()
     payload: bool = True
+    random_seed: int | None = None
 
     def score(self, items: Sequence[Item], name: str) -> list[float]:
         """The keys, checked.
@@ -73,15 +76,8 @@ and a colon where the order is chosen, ``""`` if nothing does."""
 def random_order(gallery: Gallery, seed: int, argument: str) -> Scoring:  # noqa: ARG001
     """By a hash of seed and id alone."""
     _refuse_argument("random", argument)
-    start = hashlib.blake2b(f"{seed}:".encode(), digest_size=8)
-
-    def key(id: Id) -> float:
-        digest = start.copy()
-        digest.update(f"{type(id).__name__}:{id}".encode())
-        # As many bits as a float takes exactly.
-        return (int.from_bytes(digest.digest(), "big") >> 11) / 2.0**53
-
-    return Scoring(lambda items: [key(item.id) for item in items], payload=False)
+    key = random_keys(seed)
+    return Scoring(lambda items: [key(item.id) for item in items], payload=False, random_seed=seed)
 
 
 def gallery_order(gallery: Gallery, seed: int, argument: str) -> Scoring:  # noqa: ARG001

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from crossfade.backfill.behind import Behind
-from crossfade.backfill.journal import Entry, Journal
+from crossfade.backfill.journal import Entry, Journal, Page
 from crossfade.backfill.order import Scoring
 from crossfade.gallery import Gallery
 from crossfade.stores import Id, Item
@@ -35,6 +35,11 @@ def sweep(
     Raises:
         InvalidInput: the order returned something else than keys.
     """
+    space = gallery.upgrade.stored.name
+    if (seed := scoring.random_seed) is not None:
+        first = journal.enqueue_at_random(space, seed)
+        if first is not None:
+            return _follow(first, partial(journal.enqueue_at_random, space, seed), stopped)
     queued = 0
     coming = Behind(partial(_page, gallery, scoring, None))
     try:
@@ -51,6 +56,22 @@ def sweep(
     finally:
         coming.wait()
     return None
+
+
+def _follow(
+    page: Page, enqueue: Callable[[Id | None], Page | None], stopped: Callable[[], bool]
+) -> int | None:
+    """Let the journal go on behind a first page."""
+    queued = 0
+    following: Page | None = page
+    while following is not None:
+        queued += following.queued
+        if following.last is None:
+            return queued
+        if stopped():
+            return None
+        following = enqueue(following.last)
+    return queued
 
 
 def _page(gallery: Gallery, scoring: Scoring, after: Id | None) -> list[Item]:

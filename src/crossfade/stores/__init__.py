@@ -11,6 +11,7 @@ from crossfade.stores.base import (
     Payload,
     Store,
     VectorWrite,
+    id_bytes,
     id_order,
 )
 from crossfade.stores.filters import Filter
@@ -30,6 +31,7 @@ __all__ = [
     "Recall",
     "Store",
     "VectorWrite",
+    "id_bytes",
     "id_order",
     "known_schemes",
     "measure_recall",

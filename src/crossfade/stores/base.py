@@ -36,6 +36,7 @@ __all__ = [
     "Payload",
     "Store",
     "VectorWrite",
+    "id_bytes",
     "id_order",
 ]
 
@@ -322,6 +323,13 @@ class Store(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def id_bytes(id: Id) -> bytes:
+    """An id as bytes that sort as :func:`id_order` does; different ids have different ones."""
+    if isinstance(id, int):
+        return b"\0" + (id + 2**63).to_bytes(8, "big")
+    return b"\1" + id.encode()
 
 
 def id_order(id: Id) -> tuple[bool, int, str]:

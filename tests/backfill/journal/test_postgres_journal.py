@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from crossfade.backfill import Backfill
-from crossfade.backfill.journal import Entry, JobRow, Journal, open_journal
+from crossfade.backfill.journal import Entry, JobRow, Journal, Page, open_journal, random_keys
 from crossfade.backfill.journal.postgres import PostgresJournal
-from crossfade.embeddings import FloatArray
+from crossfade.embeddings import FloatArray, Space
 from crossfade.errors import JobLocked, StoreError
 from crossfade.gallery import Gallery, open_gallery
 from crossfade.gallery.state import Phase
-from crossfade.stores import Item, Store, open_store
+from crossfade.stores import Draft, Item, Store, open_store
 from crossfade.testing import PostgresServer, make_upgrade, make_world
 from crossfade.testing.journal_contract import JournalContract
+from crossfade.testing.store_contract import AWKWARD_IDS
 
 
 class TestPostgresJournal(JournalContract):
@@ -103,3 +104,26 @@ def test_two_stores_share_a_job_and_nobody_else_can_have_it_alone(
         assert sorted(encoded) == list(range(60)), "each was encoded once"
         Backfill(galleries[1], encoder=encode).rollback()
         assert galleries[0].state.phase is Phase.ROLLED_BACK
+
+
+def test_the_server_queues_in_the_same_random_order_as_any_other_journal(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    ids = [*AWKWARD_IDS, *range(100, 140)]
+    with open_table(postgres, tmp_path) as store:
+        store.ensure_space(Space("old", 2))
+        store.ensure_space(Space("new %s", 2))
+        one = np.ones(2, dtype=np.float32) / np.sqrt(np.float32(2))
+        store.put([Draft(id, {"old": one}) for id in ids])
+        store.put([Draft("moved", {"old": one, "new %s": one})])
+        journal = open_journal(store)
+        journal.begin(JobRow("upgrade", "random", 7))
+        journal.join("w", 60)
+        journal.begin_sweep("w")
+        first = journal.enqueue_at_random("new %s", 7)
+        assert first is not None and first.queued == len(ids)
+        assert journal.enqueue_at_random("new %s", 7) == Page(first.last, 0)
+        assert journal.enqueue_at_random("new %s", 7, first.last) == Page(None, 0)
+        journal.end_sweep("w")
+        leased = [one.id for one in journal.lease(1000, "w", 60)]
+    assert leased == sorted(ids, key=random_keys(7))

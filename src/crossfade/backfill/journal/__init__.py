@@ -5,11 +5,13 @@ from crossfade.backfill.journal.base import (
     JobRow,
     Journal,
     Leased,
+    Page,
     Parking,
     QueueCounts,
     Settled,
 )
 from crossfade.backfill.journal.place import open_journal
+from crossfade.backfill.journal.random_keys import random_keys
 from crossfade.backfill.journal.sqlite import SqliteJournal
 
 __all__ = [
@@ -17,9 +19,11 @@ __all__ = [
     "JobRow",
     "Journal",
     "Leased",
+    "Page",
     "Parking",
     "QueueCounts",
     "Settled",
     "SqliteJournal",
     "open_journal",
+    "random_keys",
 ]

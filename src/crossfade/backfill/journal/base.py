@@ -35,6 +35,7 @@ __all__ = [
     "JobRow",
     "Journal",
     "Leased",
+    "Page",
     "Parking",
     "QueueCounts",
     "Settled",
@@ -84,6 +85,16 @@ class Leased:
 
     id: Id
     failed_before: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of the gallery that was queued: its last item, or None behind the end, and how
+    many were queued.
+    """
+
+    last: Id | None
+    queued: int
 
 
 @dataclass(frozen=True)
@@ -236,6 +247,23 @@ class Journal(ABC):
         Those that were stale or parked come at priority :data:`REPEATED`. Entries are of
         different items.
         """
+
+    def enqueue_at_random(
+        self,
+        space: str,  # noqa: ARG002
+        seed: int,  # noqa: ARG002
+        after: Id | None = None,  # noqa: ARG002
+    ) -> Page | None:
+        """Queue the next items that lack a vector of a space, in random order, as
+        :meth:`enqueue` does, without sending them here.
+
+        Args:
+            after: the last item of the page before, in the store's order of ids.
+
+        Returns:
+            None from a journal that can't.
+        """
+        return None
 
     @abstractmethod
     def end_sweep(self, worker: str) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+from psycopg import sql
+
 from crossfade.backfill.journal.base import (
     BATCHES_KEPT,
     REPEATED,
@@ -17,6 +19,7 @@ from crossfade.backfill.journal.base import (
     JobRow,
     Journal,
     Leased,
+    Page,
     QueueCounts,
     Settled,
     TimedBatch,
@@ -25,12 +28,14 @@ from crossfade.backfill.journal.base import (
 )
 from crossfade.backfill.journal.postgres_tables import LEASED, NOW, PARKED, PENDING, STALE, Tables
 from crossfade.backfill.journal.postgres_workers import Workers
+from crossfade.backfill.journal.random_keys import RANDOM_KEY_SQL, seed_bytes
 from crossfade.backfill.status import JobState, ParkedItem
 from crossfade.errors import StoreError
 from crossfade.stores import Id, Store
 from crossfade.stores.pgvector import binary
-from crossfade.stores.pgvector.catalog import Catalog
+from crossfade.stores.pgvector.catalog import Catalog, named
 from crossfade.stores.pgvector.connections import Connection, Connections, Rows
+from crossfade.stores.pgvector.layout import Layout
 from crossfade.stores.pgvector.store import PgvectorStore
 from crossfade.stores.pgvector.text import escape, id_of, key_of, unescape
 
@@ -40,6 +45,20 @@ _Result = TypeVar("_Result")
 Row: TypeAlias = tuple[Any, ...]
 _BYTES, _TEXT = 17, 25
 """The numbers of the types bytea and text."""
+_PAGE_ROWS = 16_384
+_ONCE_MORE = (
+    f"ON CONFLICT (item) DO UPDATE SET state = {PENDING}, priority = {REPEATED}, "
+    "key = excluded.key, version = excluded.version, reason = NULL "
+    f"WHERE q.state = {STALE} OR q.state = {PARKED} AND q.version <> excluded.version"
+)
+_QUEUE_PAGE = (
+    "WITH page AS MATERIALIZED (SELECT {key} AS item, {version} AS version FROM {table} "
+    "WHERE {column} IS NULL AND {key} > %s ORDER BY {key} LIMIT %s), "
+    "queued AS (INSERT INTO {queue} AS q (item, key, version) "
+    f"SELECT item, {RANDOM_KEY_SQL.format(item='item')}, version FROM page "
+    f"{_ONCE_MORE} RETURNING 1) "
+    "SELECT (SELECT item FROM page ORDER BY item DESC LIMIT 1), (SELECT count(*) FROM queued)"
+)
 _READ_JOB = "SELECT upgrade, ordering, seed, state, last_error, filled FROM {job}"
 
 
@@ -51,7 +70,7 @@ def open_journal(store: Store) -> PostgresJournal:
     """
     if not isinstance(store, PgvectorStore):
         raise StoreError(f"{store!r} has no journal in PostgreSQL")
-    return PostgresJournal(store.connections, store.catalog)
+    return PostgresJournal(store.connections, store.catalog, store.layout)
 
 
 class PostgresJournal(Journal):
@@ -61,7 +80,9 @@ class PostgresJournal(Journal):
         connections: the store's own; they are closed with it.
     """
 
-    def __init__(self, connections: Connections, catalog: Catalog) -> None:
+    def __init__(self, connections: Connections, catalog: Catalog, layout: Layout) -> None:
+        self._catalog = catalog
+        self._layout = layout
         self._tables = Tables(connections, catalog)
         self._workers = Workers(self._tables)
 
@@ -179,14 +200,30 @@ class PostgresJournal(Journal):
         ]
         statement = (
             "INSERT INTO {queue} AS q (item, key, version) "
-            "SELECT * FROM unnest(%s::bytea[], %s::float8[], %s::bigint[]) "
-            f"ON CONFLICT (item) DO UPDATE SET state = {PENDING}, priority = {REPEATED}, "
-            "key = excluded.key, version = excluded.version, reason = NULL "
-            f"WHERE q.state = {STALE} OR q.state = {PARKED} AND q.version <> excluded.version"
+            f"SELECT * FROM unnest(%s::bytea[], %s::float8[], %s::bigint[]) {_ONCE_MORE}"
         )
         return self._tables.together(
             lambda connection: self._tables.execute(connection, statement, *given).rowcount
         )
+
+    def enqueue_at_random(self, space: str, seed: int, after: Id | None = None) -> Page | None:
+        if not self._layout.has_plain_keys:
+            return None
+        column = self._catalog.column(space)
+        statement = sql.SQL(_QUEUE_PAGE).format(
+            key=self._layout.key,
+            version=self._layout.version,
+            table=self._layout.table,
+            column=named(column.column),
+            queue=self._tables.name("queue"),
+        )
+        start = b"" if after is None else key_of(after)
+        given = (start, _PAGE_ROWS, seed_bytes(seed))
+        rows = self._tables.together(
+            lambda connection: connection.execute(statement, given).fetchall()
+        )
+        ((last, queued),) = rows
+        return Page(None if last is None else id_of(last), queued)
 
     def end_sweep(self, worker: str) -> None:
         def work(connection: Connection) -> None:

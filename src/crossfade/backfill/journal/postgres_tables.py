@@ -93,6 +93,10 @@ class Tables:
         begin = sql.SQL(form).format(self._lock)
         return self._connections.run(begin, lambda connection, _: work(connection))
 
+    def name(self, table: str) -> sql.Composable:
+        """Of ``job``, ``queue`` and so on, for statements."""
+        return self._names[table]
+
     def rows(self, statement: str, *given: Any) -> Rows:
         """The answer to one statement, beside any transaction."""
         return self._connections.run(

@@ -19,6 +19,7 @@ from psycopg import sql
 
 from crossfade.embeddings import Space
 from crossfade.errors import StoreError
+from crossfade.stores.checks import check_space
 from crossfade.stores.pgvector.address import Address
 from crossfade.stores.pgvector.connections import Connection, Connections
 from crossfade.stores.pgvector.text import escape, unescape
@@ -146,6 +147,16 @@ class Catalog:
         )
         if self._one(connection, "SELECT 1 FROM {collections} LIMIT 1") is None:
             connection.execute(self._statement("DROP TABLE {pointers}, {spaces}, {collections}"))
+
+    def column(self, space: str) -> VectorColumn:
+        """Where the vectors of a space are.
+
+        Raises:
+            SpaceMismatch: there is no such space.
+        """
+        columns = self.columns(self._connections.execute(self.read_spaces()))
+        check_space({name: column.space for name, column in columns.items()}, space)
+        return columns[space]
 
     def read_spaces(self) -> sql.Composable:
         """A statement for the rows of :meth:`columns`."""

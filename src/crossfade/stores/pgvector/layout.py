@@ -31,6 +31,7 @@ class Layout(ABC):
         key_type, key_oid: the type of keys in arrays of them, by name and by number.
         begin_writing: what a transaction of our own writes begins with, if anything.
         read_fields: a statement for the names of payload columns, if they are columns.
+        has_plain_keys: whether the keys are :func:`crossfade.stores.id_bytes` of the ids.
     """
 
     table: sql.Identifier
@@ -42,6 +43,7 @@ class Layout(ABC):
     key_oid: int
     begin_writing: sql.SQL | None = None
     read_fields: sql.Composable | None = None
+    has_plain_keys = False
 
     def __init__(self, extension: Extension) -> None:
         self.extension = extension

@@ -49,6 +49,7 @@ class OwnTable(Layout):
     order = key
     key_type = sql.SQL("bytea")
     key_oid = 17
+    has_plain_keys = True
 
     def __init__(self, extension: Extension, address: Address) -> None:
         super().__init__(extension)

@@ -67,7 +67,7 @@ class PgvectorStore(Store):
         self.address = address
         self.connections = connections
         self.catalog = catalog
-        self._layout = layout
+        self.layout = self._layout = layout
         self._indexes = Indexes(connections, address, layout)
         self._moment = threading.local()
 

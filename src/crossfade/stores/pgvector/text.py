@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossfade.errors import InvalidInput
-from crossfade.stores.base import Id
+from crossfade.stores.base import Id, id_bytes
 
 __all__ = ["dump_payload", "escape", "id_of", "key_of", "load_payload", "storable_key", "unescape"]
 
@@ -21,11 +21,8 @@ _LONGEST_KEY = 2500
 """Bytes. An index entry of PostgreSQL must fit a third of a page."""
 
 
-def key_of(id: Id) -> bytes:
-    """The key of a plain id."""
-    if isinstance(id, int):
-        return b"\0" + (id + 2**63).to_bytes(8, "big")
-    return b"\1" + id.encode()
+key_of = id_bytes
+"""The key of a plain id."""
 
 
 def storable_key(id: Id) -> bytes:
