@@ -125,7 +125,7 @@ class _Life:
         try:
             _when_free(self._job.finish)
         except GalleryStateError as refusal:
-            if "on the old side" not in str(refusal) and "not allowed now" not in str(refusal):
+            if "the old side" not in str(refusal) and "not allowed now" not in str(refusal):
                 raise
 
     def _was_rolled_back(self) -> bool:
