@@ -253,6 +253,23 @@ def test_a_finish_cut_off_by_a_crash_is_carried_out_at_the_next_opening(
 
 
 @pytest.mark.parametrize("side", SIDES)
+def test_what_another_process_writes_while_a_finish_is_decided_is_found(
+    opened: Opener, world: World, side: Side
+) -> None:
+    gallery = opened(make_upgrade(side))
+    fill(gallery, world, 239)
+    gallery.upsert([239], old=world.gallery.old[239:])
+    change_phase(gallery.store, gallery.state, Phase.FINISHING)
+    queries = world.queries
+    for mode in ("one-encoder", "two-encoder"):
+        hits = gallery.search(queries.new, 240, query_old=queries.old, mode=mode)
+        assert all(len(listed) == 240 for listed in hits)
+        assert {hit.side for listed in hits for hit in listed if hit.id == 239} == {"old"}
+    gallery = opened(gallery.upgrade)
+    assert gallery.state.phase is Phase.SERVING, "it was taken back"
+
+
+@pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("dropped", [False, True])
 def test_a_rollback_cut_off_by_a_crash_is_carried_out_at_the_next_opening(
     opened: Opener, world: World, side: Side, dropped: bool

@@ -301,18 +301,37 @@ class Gallery:
         """Hits, and whether no write has come between that could hide an item from them."""
         with self.store.reading_one_moment() as one_moment:
             phase, moves = self.state.phase, self._moves_back
-            find = self._finder(query_new, query_old, mode, phase)
+            has_old_side = self._has_old_side(phase)
+            find = self._finder(query_new, query_old, mode, phase, has_old_side=has_old_side)
             try:
                 hits, current = self._with_payloads(find(request))
             except (StoreError, SpaceMismatch):
-                if one_moment or self.state.phase is phase:
+                is_as_before = self._has_old_side(phase) is has_old_side
+                if one_moment or (self.state.phase is phase and is_as_before):
                     raise
                 return [], False  # a side was dropped under the search
             quiet = moves % 2 == 0 and moves == self._moves_back
             return hits, one_moment or (current and quiet)
 
+    def _has_old_side(self, phase: Phase) -> bool:
+        """Whether items may still be on the old side.
+
+        To finish is decided by looking at what is there once it was announced: until the old
+        vectors are dropped, it may be taken back.
+        """
+        if phase is Phase.FINISHING:
+            stored, source = self.upgrade.stored.name, self.upgrade.source.name
+            return source in self.store.spaces() and self.store.count(lacks=stored) > 0
+        return phase is not Phase.FINISHED
+
     def _finder(
-        self, query_new: Any | None, query_old: Any | None, mode: Mode, phase: Phase
+        self,
+        query_new: Any | None,
+        query_old: Any | None,
+        mode: Mode,
+        phase: Phase,
+        *,
+        has_old_side: bool,
     ) -> Callable[[Request], list[list[Candidate]]]:
         """The search to make, with its queries checked and mapped."""
         if mode is Mode.OLD:
@@ -322,8 +341,11 @@ class Gallery:
         if query_new is None:
             raise InvalidInput(f"{mode.value} mode needs query_new, the new model's embedding")
         stored_queries = self.upgrade.store_new(query_new)
-        if phase in (Phase.FINISHING, Phase.FINISHED):
+        if not has_old_side:
             return lambda request: _only(self._sides.search_new(stored_queries, request), "new")
+        if phase is Phase.FINISHING:
+            # All but what came at the last moment is on the new side: no need to mix two models.
+            mode = Mode.ONE_ENCODER
         if mode is Mode.TWO_ENCODER and not self.upgrade.can_use_two_encoders:
             raise InvalidInput(
                 f"method {self.upgrade.method!r} has no rule for two encoders; "

@@ -25,7 +25,7 @@ __all__ = [
     "plain_ids",
 ]
 
-_INT64 = range(-(2**63), 2**63)
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _UNIT_TOLERANCE = 1e-3
 
 
@@ -35,11 +35,13 @@ def plain_id(id: Any) -> Id:
     Raises:
         InvalidInput: another type, an integer beyond 64 bits, or a string that is not Unicode.
     """
+    if type(id) is int and _SMALLEST <= id <= _LARGEST:  # nearly all, and there are many
+        return id
     if isinstance(id, str):
         _check_text(id, "id")
         return str(id)
     if isinstance(id, (int, np.integer)) and not isinstance(id, bool):
-        if int(id) not in _INT64:
+        if not _SMALLEST <= int(id) <= _LARGEST:
             raise InvalidInput(f"id {id} is beyond 64 bits; use it as a string")
         return int(id)
     raise InvalidInput(f"id {id!r} is a {type(id).__name__}, wanted an integer or a string")
@@ -130,7 +132,7 @@ def _json(value: Any, where: str) -> Any:
         return str(value)
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int) and value in _INT64:
+    if isinstance(value, int) and _SMALLEST <= value <= _LARGEST:
         return int(value)
     if isinstance(value, float) and math.isfinite(value):
         return float(value)

@@ -12,7 +12,7 @@ from crossfade.stores.pgvector.text import (
     escape,
     id_of,
     key_of,
-    load_payload,
+    load_payloads,
     unescape,
 )
 
@@ -44,5 +44,5 @@ def test_escaped_text_has_no_nul_and_stays_apart(one: str, other: str) -> None:
 def test_payloads_come_back_without_exponents_or_nul(payload: dict[str, Any]) -> None:
     text = dump_payload(payload)
     assert "\\u0000" not in text
-    assert repr(load_payload(text)) == repr(payload)
+    assert repr(load_payloads([text, "{}"])) == repr([payload, {}])
     assert json.loads(text) is not None

@@ -61,8 +61,8 @@ class Layout(ABC):
         """An expression for the payload as JSON text."""
 
     @abstractmethod
-    def load_payload(self, text: str) -> dict[str, Any]:
-        """The payload of that text."""
+    def load_payloads(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """The payloads of those texts."""
 
     @abstractmethod
     def storable_text(self, text: str) -> str | None:

@@ -22,7 +22,7 @@ from crossfade.stores.pgvector.text import (
     escape,
     id_of,
     key_of,
-    load_payload,
+    load_payloads,
     storable_key,
 )
 
@@ -68,8 +68,8 @@ class OwnTable(Layout):
     def payload(self, session: Session) -> sql.Composable:  # noqa: ARG002 - one column for all
         return sql.SQL("payload::text")
 
-    def load_payload(self, text: str) -> dict[str, Any]:
-        return load_payload(text)
+    def load_payloads(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        return load_payloads(texts)
 
     def storable_text(self, text: str) -> str | None:
         return escape(text)

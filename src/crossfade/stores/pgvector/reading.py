@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import sql
 
-from crossfade.embeddings import normalise
+from crossfade.embeddings import FloatArray, normalise
 from crossfade.errors import InvalidInput
 from crossfade.stores.base import Id, Item
 from crossfade.stores.pgvector import binary
@@ -71,22 +71,21 @@ def _read(
         where,
     )
     rows = session.connection.execute(statement, given, binary=True).fetchall()
-    return [_item(layout, columns, *row) for row in rows]
+    payloads = layout.load_payloads([row[2] or "{}" for row in rows])
+    return [
+        Item(layout.load_key(key), version, _held(columns, held), payload)
+        for (key, version, _, *held), payload in zip(rows, payloads, strict=True)
+    ]
 
 
 def _vector(column: VectorColumn, layout: Layout) -> sql.Composable:
     return sql.SQL("{}::{}").format(named(column.column), layout.extension.name("vector"))
 
 
-def _item(
-    layout: Layout,
-    columns: Sequence[VectorColumn],
-    key: Any,
-    version: int,
-    payload: str | None,
-    *vectors: bytes | None,
-) -> Item:
-    held = {}
+def _held(
+    columns: Sequence[VectorColumn], vectors: Sequence[bytes | None]
+) -> dict[str, FloatArray]:
+    held: dict[str, FloatArray] = {}
     for column, data in zip(columns, vectors, strict=True):
         row = None if data is None else binary.read_vector(data)
         if row is not None and column.is_users:
@@ -94,5 +93,4 @@ def _item(
             row = normalise(row[None])[0] if row.any() else None
         if row is not None:
             held[column.space.name] = row
-    read = {} if payload is None else layout.load_payload(payload)
-    return Item(layout.load_key(key), version, held, read)
+    return held

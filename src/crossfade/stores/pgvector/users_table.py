@@ -144,9 +144,9 @@ class UsersTable(Layout):
             "(SELECT to_jsonb(crossfade_row) FROM (SELECT {}) AS crossfade_row)::text"
         ).format(columns)
 
-    def load_payload(self, text: str) -> dict[str, Any]:
-        payload: dict[str, Any] = json.loads(text)
-        return payload
+    def load_payloads(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        payloads: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
+        return payloads
 
     def storable_text(self, text: str) -> str | None:
         return None if "\0" in text else text
