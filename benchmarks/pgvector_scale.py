@@ -5,10 +5,10 @@
 A real server (the package of the tests), started here, with the disk synced at every commit as a
 server in use does. Writes benchmarks/results/pgvector_scale.json and .md.
 
-Bulk: a gallery of 256-d vectors. The store's own rate is that of ``set_vectors`` with batches as
-large as the backfill's, versions known, nothing else done; the backfill's encoder returns rows
-that are there already, so that all its time is reading, its journal and writing. The two are
-measured in turn, and the medians compared.
+Bulk: a gallery of 256-d vectors. The store's own rate is that of ``set_vectors`` in large
+batches, versions known, nothing else done; the backfill, with its own settings, has an encoder
+that returns rows that are there already, so that all its time is its queue, reading, its journal
+and writing. The two are measured in turn, and the medians compared.
 
 Rollback: every row holds an old and a new vector. The clock runs from the call until the new
 column is gone and the old system's answers are the only ones.
@@ -134,7 +134,7 @@ def measure_backfill(
     def encode(batch: Sequence[Item]) -> FloatArray:
         return new[: len(batch)]
 
-    job = Backfill(gallery, encoder=encode, batch_size=BATCH)
+    job = Backfill(gallery, encoder=encode)
     seconds = timed(lambda: job.run(workers=workers))
     if gallery.coverage != 1.0:
         raise RuntimeError(f"coverage is {gallery.coverage} after a backfill")
