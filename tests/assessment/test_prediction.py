@@ -8,8 +8,8 @@ from assessment_worlds import QUICK, good_upgrade, local_maps_world
 
 from crossfade import Mode, Pairs, assess, evaluate, fit
 from crossfade.assessment import Assessment, Prediction, Regret
-from crossfade.assessment.clusters import cluster
 from crossfade.errors import InvalidInput, SpaceMismatch
+from crossfade.fit.clusters import cluster
 
 
 def ridge(result: Assessment, held_out: str, mode: Mode = Mode.ONE_ENCODER) -> Prediction:

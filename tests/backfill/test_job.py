@@ -9,7 +9,6 @@ import pytest
 
 from crossfade.backfill import Backfill, JobState, JobStatus, Retry, Scoring, register_order
 from crossfade.backfill.journal import JobRow, open_journal
-from crossfade.backfill.order import open_order
 from crossfade.backfill.sweep import sweep
 from crossfade.embeddings import FloatArray
 from crossfade.errors import (
@@ -20,9 +19,10 @@ from crossfade.errors import (
     JobLocked,
 )
 from crossfade.gallery import Gallery, open_gallery, start_gallery
+from crossfade.orders import open_order
 from crossfade.stores import Item
 from crossfade.testing import FakeEncoder, World, make_upgrade
-from crossfade.upgrade import Side
+from crossfade.upgrade import Side, Upgrade
 
 RANDOM_BY_SEED_3 = [37, 4, 69, 64, 71, 6]
 AT_ONCE = Retry(attempts=3, first_seconds=0.0, cap_seconds=0.0)
@@ -63,7 +63,7 @@ def test_the_order_is_that_of_the_seed_in_every_store(
     assert encoder.encoded[:6] == RANDOM_BY_SEED_3
 
 
-def evens_first(gallery: Gallery, seed: int, argument: str) -> Scoring:
+def evens_first(upgrade: Upgrade, seed: int, argument: str) -> Scoring:
     return Scoring(lambda items: [int(item.id) % 2 for item in items])
 
 
@@ -454,7 +454,7 @@ def test_a_first_sweep_that_was_cut_off_is_gone_on_with(
     journal.begin(JobRow(gallery.upgrade.id, "random", 0))
     journal.join("killed", 60)
     journal.begin_sweep("killed")
-    scoring = open_order("random", gallery, 0)
+    scoring = open_order("random", gallery.upgrade, 0)
     assert sweep(gallery, journal, "random", scoring, lambda: False) == 120
     journal.leave("killed")
     status = job.run()

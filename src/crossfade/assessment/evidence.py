@@ -24,6 +24,7 @@ from crossfade.evaluation.orders import backfill_order
 from crossfade.evaluation.scoring import GalleryScorer
 from crossfade.fit.held_out import made_queries
 from crossfade.fit.methods import METHODS
+from crossfade.fit.ordering import with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import Mode, Upgrade
 
@@ -149,7 +150,8 @@ def measure_held_out(
             pairs = fold.fitting
             visible = use_labels and pairs.labels is not None
             fit = METHODS[method].load()
-            upgrades[method] = fit(pairs if visible else pairs.without_labels(), settings, progress)
+            seen = pairs if visible else pairs.without_labels()
+            upgrades[method] = with_ordering(fit(seen, settings, progress), seen, settings)
         measured.append(Measured(kind, fold, tasks, upgrades))
         for task in tasks:
             curves.setdefault(task.asked, []).append(_fold_curves(sample, measured[-1], task))

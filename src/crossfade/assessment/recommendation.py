@@ -13,14 +13,12 @@ from crossfade.assessment.prediction import Prediction, Regret
 from crossfade.assessment.resampling import Interval, query_groups, query_weights
 from crossfade.assessment.sample import Sample
 from crossfade.errors import InvalidInput
-from crossfade.evaluation import ORDERS
+from crossfade.orders import RANDOM, TO_CHOOSE_FROM
 from crossfade.upgrade import Mode
 
 __all__ = ["Recommendation", "recommend", "recommend_order"]
 
 _SEVERITY = {Regret.NONE: 0, Regret.POSSIBLE: 1, Regret.LIKELY: 2}
-_DEFAULT_ORDER = "random"
-_NOT_A_CHOICE = {_DEFAULT_ORDER, "gallery"}
 _ORDER_SAMPLES = 500
 
 
@@ -80,7 +78,7 @@ def recommend(predictions: Sequence[Prediction]) -> Recommendation:
     best, certainty = _best({one: by_candidate[one] for one in pool}, by_area=bool(safe))
     return Recommendation(
         candidate=best,
-        order=_DEFAULT_ORDER,
+        order=RANDOM,
         regret=regret[best],
         certainty=certainty,
         one_encoder_regret=_least_regret(regret, Mode.ONE_ENCODER),
@@ -95,10 +93,8 @@ def recommend_order(
 
     Orders that the upgrade can't give are left out.
     """
-    best: tuple[str, Interval | None] = (_DEFAULT_ORDER, None)
-    for order in ORDERS:
-        if order in _NOT_A_CHOICE:
-            continue
+    best: tuple[str, Interval | None] = (RANDOM, None)
+    for order in TO_CHOOSE_FROM:
         try:
             added = _added_area(sample, measured, candidate, order, seed)
         except InvalidInput:
@@ -141,7 +137,7 @@ def _added_area(
         for task in fold.tasks[:1]:
             metric = metric_of(sample, task.asked)
             random, ordered = (
-                order_curve(fold, task, candidate, name, seed) for name in (_DEFAULT_ORDER, order)
+                order_curve(fold, task, candidate, name, seed) for name in (RANDOM, order)
             )
             gain = ordered.merged[metric] - random.merged[metric]
             added.append(np.trapezoid(gain, COVERAGE, axis=0))

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.assessment.clusters import cluster
 from crossfade.assessment.sample import Sample
 from crossfade.embeddings import Pairs
+from crossfade.fit.clusters import cluster
 
 __all__ = ["FOLDS", "Fold", "HeldOut", "folds", "kinds_of_splits"]
 

@@ -17,7 +17,6 @@ from crossfade.backfill.membership import (
     working,
     working_alone,
 )
-from crossfade.backfill.order import open_order
 from crossfade.backfill.part import LARGEST_PART
 from crossfade.backfill.pausing import take_note
 from crossfade.backfill.reporting import Reporter
@@ -33,6 +32,7 @@ from crossfade.gallery.lifecycle import finish, roll_back
 from crossfade.gallery.model import require_model
 from crossfade.gallery.moves import check_move
 from crossfade.gallery.record import log_move, read_record
+from crossfade.orders import open_order
 from crossfade.stores.checks import plain_ids
 
 __all__ = ["Backfill"]
@@ -53,9 +53,8 @@ class Backfill:
         gallery: the gallery; the job's journal is kept with its store.
         encoder: the new model, called with items (id, payload); see :class:`Encoder`. Not
             needed to look at a job, finish it or roll it back.
-        order: in which order items are moved: ``random``, ``gallery``, ``short_mapped_first``,
-            ``traffic:FILE``, or one registered with :func:`register_order`. By default the
-            order of the job under way, or ``random``.
+        order: in which order items are moved: one of :mod:`crossfade.orders`, or one registered
+            with :func:`register_order`. By default that of the job under way, or ``random``.
         seed: of that order; by default the one of the job under way, or 0.
         batch_size: items given to the encoder at once. As many or more are written together.
         flush_seconds: the store is flushed, and progress recorded, about this often. A killed
@@ -271,7 +270,7 @@ class Backfill:
         job = self._journal.job()
         if job is None or job.upgrade_id != self.gallery.upgrade.id:
             new = JobRow(self.gallery.upgrade.id, self._order or "random", self._seed or 0)
-            open_order(new.order, self.gallery, new.seed)
+            open_order(new.order, self.gallery.upgrade, new.seed)
             job = self._journal.begin(new)
         if self._order not in (None, job.order) or self._seed not in (None, job.seed):
             raise GalleryStateError(
@@ -297,7 +296,7 @@ class Backfill:
         encoding = Encoding(encoder, self.gallery.upgrade.target.dim, self._retry, signals.wait)
 
         def sweep_once() -> int | None:
-            scoring = open_order(job.order, self.gallery, job.seed)
+            scoring = open_order(job.order, self.gallery.upgrade, job.seed)
             return sweep(self.gallery, self._journal, job.order, scoring, signals.stopped)
 
         return Crew(

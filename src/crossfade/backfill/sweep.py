@@ -11,8 +11,8 @@ from functools import partial
 
 from crossfade.backfill.behind import Behind
 from crossfade.backfill.journal import Entry, Journal, Page
-from crossfade.backfill.order import Scoring
 from crossfade.gallery import Gallery
+from crossfade.orders import Scoring
 from crossfade.stores import Id, Item
 
 __all__ = ["sweep"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossfade.bench.suite import Suite
+from crossfade.orders import RANDOM
 from crossfade.upgrade import Mode
 
 __all__ = ["BenchPlan", "Step"]
@@ -24,6 +25,7 @@ class Step:
     seed: int
     method: str
     mode: str
+    order: str = RANDOM
 
     @property
     def kind(self) -> tuple[str, str, str]:
@@ -31,7 +33,8 @@ class Step:
         return self.suite.name, self.method, self.mode
 
     def __str__(self) -> str:
-        return f"{self.suite.name}, seed {self.seed}: {self.method}, {self.mode}"
+        order = "" if self.order == RANDOM else f", order {self.order}"
+        return f"{self.suite.name}, seed {self.seed}: {self.method}, {self.mode}{order}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class BenchPlan:
         suites: one after the other. seeds: of split, trained models, fitting, and order.
         methods: None takes each suite's own.
         modes: None takes one encoder for all methods, and two encoders for ``auto`` as well.
-        order: of backfilling. quick: small sets and few methods, for a look.
+        orders: of backfilling. quick: small sets and few methods, for a look.
         data: the user's folder, for suites that need one.
         again: repeat runs that are there already; the last result counts.
     """
@@ -51,7 +54,7 @@ class BenchPlan:
     seeds: Sequence[int]
     methods: Sequence[str] | None = None
     modes: Sequence[str] | None = None
-    order: str = "random"
+    orders: Sequence[str] = (RANDOM,)
     quick: bool = False
     data: Path | None = None
     again: bool = False
@@ -66,9 +69,10 @@ class BenchPlan:
         own = [name for name in suite.methods if name in _QUICK_METHODS]
         methods = self.methods or (own if self.quick else suite.methods)
         return [
-            Step(suite, seed, method, mode)
+            Step(suite, seed, method, mode, order)
             for method in methods
             for mode in self.modes or (_BOTH if method in ("auto", "auto+labels") else _BOTH[:1])
+            for order in self.orders
         ]
 
     def all_steps(self) -> list[Step]:

@@ -129,7 +129,7 @@ class _Session:
                 method=step.method,
                 seed=step.seed,
                 mode=step.mode,
-                order=self.plan.order,
+                order=step.order,
                 on_progress=on_progress,
             )
         suite = step.suite
@@ -156,7 +156,7 @@ class _Session:
             seed=step.seed,
             method=step.method,
             mode=step.mode,
-            order=self.plan.order,
+            order=step.order,
             version=crossfade.__version__,
             data_sha256=fingerprint,
         )

@@ -29,10 +29,11 @@ from crossfade.cli.output import fit_progress, message, print_json, print_table,
 from crossfade.cli.train_backbones import train_backbones
 from crossfade.durable import check_folder
 from crossfade.errors import InvalidInput
-from crossfade.evaluation.orders import ORDERS
+from crossfade.evaluation import check_order
 from crossfade.evaluation.report.drawing import require_plots
 from crossfade.evaluation.report.summary import NAMES
 from crossfade.fit.settings import FitProgress
+from crossfade.orders import RANDOM
 from crossfade.upgrade import Mode
 
 __all__ = ["bench"]
@@ -79,7 +80,9 @@ def run(
         list[Mode] | None,
         typer.Option(help="one-encoder, two-encoder; by default two for auto only."),
     ] = None,
-    order: Annotated[str, typer.Option(help="Order of backfilling.")] = "random",
+    orders: Annotated[
+        list[str] | None, typer.Option(help="Orders of backfilling, e.g. random, auto, oracle.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for results; an earlier run goes on.")] = Path(
         "crossfade-bench"
     ),
@@ -102,7 +105,7 @@ def run(
         seeds=range(seeds or (_QUICK_SEEDS if quick else _SEEDS)),
         methods=_methods(methods),
         modes=[mode.value for mode in modes] if modes else None,
-        order=_known_order(order),
+        orders=_orders(orders),
         quick=quick,
         data=data,
         again=again,
@@ -216,10 +219,8 @@ def _require_data(plan: BenchPlan) -> None:
         )
 
 
-def _known_order(name: str) -> str:
-    if name not in ORDERS:
-        raise InvalidInput(f"unknown order {name!r}; choose one of {', '.join(ORDERS)}")
-    return name
+def _orders(names: list[str] | None) -> list[str]:
+    return [check_order(name) for name in dict.fromkeys(names or [RANDOM])]
 
 
 def _print_groups(groups: list[Group]) -> None:

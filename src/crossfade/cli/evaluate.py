@@ -11,7 +11,7 @@ import typer
 from crossfade.cli.output import fit_progress, message, print_json, print_table, query_progress
 from crossfade.embeddings import Pairs, Qrels
 from crossfade.errors import CrossfadeError
-from crossfade.evaluation import EvaluationResult, results_to_json, write_report
+from crossfade.evaluation import EvaluationResult, check_order, results_to_json, write_report
 from crossfade.evaluation import evaluate as evaluate_upgrade
 from crossfade.evaluation.metrics import check_metric
 from crossfade.evaluation.report.write import check_report_folder
@@ -34,7 +34,9 @@ def evaluate(
         Path | None, typer.Option(help="TREC lines: query_id 0 gallery_id relevance.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Coverages from 0 to 1.")] = 11,
-    order: Annotated[str, typer.Option(help="Order of backfilling.")] = "random",
+    order: Annotated[
+        str, typer.Option(help="Order of backfilling: random, auto (chosen in fitting), ...")
+    ] = "random",
     seed: Annotated[int, typer.Option(help="Seed of the order, and of compared fits.")] = 0,
     mode: Annotated[
         Mode, typer.Option(help="How queries search.", case_sensitive=False)
@@ -58,6 +60,7 @@ def evaluate(
     """
     # Found out before minutes of fitting and ranking, not after.
     check_metric(metric)
+    check_order(order)
     if report is not None:
         check_report_folder(report)
     loaded = Upgrade.load(upgrade)

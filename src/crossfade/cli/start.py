@@ -25,7 +25,9 @@ def start(
     source: Annotated[
         str | None, typer.Option(help="Where items' contents are, e.g. payload:text.")
     ] = None,
-    order: Annotated[str, typer.Option(help="Order of backfilling.")] = "random",
+    order: Annotated[
+        str, typer.Option(help="Order of backfilling: random, auto (chosen in fitting), ...")
+    ] = "random",
     seed: Annotated[int, typer.Option(help="Seed of the order.")] = 0,
     price_per_1000: Annotated[
         float | None, typer.Option(help="Price of encoding 1,000 items.")

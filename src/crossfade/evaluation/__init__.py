@@ -9,7 +9,7 @@ from crossfade.evaluation.curve import (
 from crossfade.evaluation.figures import Figures, figures_of_merit
 from crossfade.evaluation.metrics import METRICS
 from crossfade.evaluation.on_demand import OnDemandPoint, evaluate_on_demand
-from crossfade.evaluation.orders import ORDERS
+from crossfade.evaluation.orders import check_order
 from crossfade.evaluation.protocol import evaluate
 from crossfade.evaluation.relevance import (
     GradedRelevance,
@@ -23,7 +23,6 @@ from crossfade.evaluation.result import Counts, EvaluationResult
 
 __all__ = [
     "METRICS",
-    "ORDERS",
     "BackfillingCurve",
     "Counts",
     "EvaluationResult",
@@ -35,6 +34,7 @@ __all__ = [
     "Page",
     "Relevance",
     "Scores",
+    "check_order",
     "coverage_grid",
     "curve_from_scores",
     "evaluate",

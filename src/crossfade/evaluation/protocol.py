@@ -58,8 +58,8 @@ def evaluate(
         qrels: what is relevant; without it, items of the query's label are.
         ignored: items that some queries leave out of their ranking.
         steps: how many coverages, evenly spaced from 0 to 1.
-        order: in which order items are backfilled; a name in
-            :data:`crossfade.evaluation.ORDERS`.
+        order: in which order items are backfilled: one of :mod:`crossfade.orders`, or
+            ``oracle``, the true residual.
         seed: of the order.
         mode: how queries search; ``"old"`` measures the old system at every coverage.
         on_progress: called with the queries done and the queries in all.

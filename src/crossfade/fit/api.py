@@ -13,6 +13,7 @@ from crossfade.errors import InvalidInput
 from crossfade.fit.auto import choose
 from crossfade.fit.held_out import Split, held_out_curves, split_pairs
 from crossfade.fit.methods import Method, method_named
+from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import Upgrade
 
@@ -89,12 +90,13 @@ def _fit_one(
 ) -> tuple[Upgrade, dict[str, Any]]:
     fit_method = method.load()
     if split is None:
-        return fit_method(pairs, settings, progress), {"held_out": None}
-    upgrade = fit_method(split.fitting, settings, progress)
-    curves = held_out_curves(upgrade, split.held_out, settings.seed)
-    if method.closed_form:
         upgrade = fit_method(pairs, settings, progress)
-    return upgrade, {"held_out": [curve.describe() for curve in curves]}
+        return with_ordering(upgrade, pairs, settings), {"held_out": None}
+    judged = fit_method(split.fitting, settings, progress)
+    curves = held_out_curves(judged, split.held_out, settings.seed)
+    final = fit_method(pairs, settings, progress) if method.closed_form else judged
+    upgrade, orders = with_chosen_order(judged, final, split, pairs, settings)
+    return upgrade, {"held_out": [curve.describe() for curve in curves], **orders}
 
 
 def _split(pairs: Pairs, settings: FitSettings) -> Split | None:

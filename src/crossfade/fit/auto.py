@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from crossfade.embeddings import Pairs
 from crossfade.fit.held_out import HeldOutCurve, Split, held_out_curves
 from crossfade.fit.methods import METHODS, Method
+from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import Upgrade
 
@@ -50,6 +51,7 @@ def choose(
     competing = candidates(pairs if split is None else split.fitting)
     if split is None:
         upgrade = competing[0].load()(pairs, settings, progress)
+        upgrade = with_ordering(upgrade, pairs, settings)
         return upgrade, {"held_out": None, "chosen_by": "too few pairs to hold any out"}
     fitted: dict[str, Upgrade] = {}
     curves: dict[str, list[HeldOutCurve]] = {}
@@ -57,11 +59,13 @@ def choose(
         fitted[method.name] = method.load()(split.fitting, settings, progress)
         curves[method.name] = held_out_curves(fitted[method.name], split.held_out, settings.seed)
     winner, certainty = _winner(curves, settings.seed)
-    upgrade = fitted[winner]
+    judged = final = fitted[winner]
     if METHODS[winner].closed_form:
-        upgrade = METHODS[winner].load()(pairs, settings, progress)
+        final = METHODS[winner].load()(pairs, settings, progress)
+    upgrade, orders = with_chosen_order(judged, final, split, pairs, settings)
     return upgrade, {
         "held_out": [curve.describe() for curve in curves[winner]],
+        **orders,
         "chosen_by": "area under the held-out backfilling curve",
         "certainty": certainty,
         "candidates": {name: [curve.describe() for curve in own] for name, own in curves.items()},

@@ -27,7 +27,7 @@ def fit_fastfill(
     """``h(o) = (feature, s)``; :func:`fastfill_loss`; items of high s are backfilled first.
 
     Jaeckle et al., *FastFill: Efficient Compatible Model Update*, ICLR 2023
-    (arXiv 2303.04766). The order is ``"uncertainty"`` in :data:`crossfade.evaluation.ORDERS`.
+    (arXiv 2303.04766). The order is ``"uncertainty"`` in :mod:`crossfade.orders`.
     With labels, the loss has the cross-entropy of the mapped item through the new model's
     classifier, without them the squared error alone. Differences: the new model's classifier
     is seldom at hand, so its class means stand in for it, over ``temperature``; s has a hidden

@@ -24,6 +24,7 @@ from crossfade.embeddings import FloatArray, Pairs, normalise
 from crossfade.errors import InvalidInput
 from crossfade.evaluation.curve import (
     BackfillingCurve,
+    ScoreFunction,
     Scores,
     coverage_grid,
     curve_from_scores,
@@ -36,6 +37,7 @@ __all__ = [
     "HeldOutQueries",
     "Split",
     "held_out_curves",
+    "held_out_scores",
     "made_queries",
     "split_pairs",
 ]
@@ -127,31 +129,45 @@ def held_out_curves(upgrade: Upgrade, held_out: Pairs, seed: int) -> list[HeldOu
     Raises:
         InvalidInput: no held-out query has a relevant item.
     """
+    order = np.random.default_rng([seed, 4]).permutation(len(held_out))
+    grid = coverage_grid(_STEPS)
+    return [
+        HeldOutCurve(
+            queries.kind,
+            curve_from_scores(
+                held_out_scores(upgrade, held_out, queries), queries.relevance, order, grid
+            ),
+        )
+        for queries in made_queries(held_out, seed)
+    ]
+
+
+def held_out_scores(upgrade: Upgrade, held_out: Pairs, queries: HeldOutQueries) -> ScoreFunction:
+    """How queries score held-out items, columns in the order of their rows."""
     old, new = held_out.old_rows(), held_out.new_rows()
     mapped, stored = upgrade.map_items(old), upgrade.store_new(new)
-    order = np.random.default_rng([seed, 4]).permutation(len(held_out))
 
-    def curve(queries: HeldOutQueries) -> HeldOutCurve:
-        def scores(rows: NDArray[np.intp]) -> Scores:
-            q_old, q_new = queries.old[rows], queries.new[rows]
-            return Scores(
-                new=upgrade.store_new(q_new) @ stored.T,
-                old=upgrade.old_side(q_new, q_old).scores(old, mapped),
-                new_new=q_new @ new.T,
-                old_old=q_old @ old.T,
-            )
+    def scores(rows: NDArray[np.intp]) -> Scores:
+        q_old, q_new = queries.old[rows], queries.new[rows]
+        return Scores(
+            new=upgrade.store_new(q_new) @ stored.T,
+            old=upgrade.old_side(q_new, q_old).scores(old, mapped),
+            new_new=q_new @ new.T,
+            old_old=q_old @ old.T,
+        )
 
-        grid = coverage_grid(_STEPS)
-        return HeldOutCurve(queries.kind, curve_from_scores(scores, queries.relevance, order, grid))
-
-    return [curve(queries) for queries in made_queries(held_out, seed)]
+    return scores
 
 
-def made_queries(held_out: Pairs, seed: int) -> list[HeldOutQueries]:
-    """Queries made of held-out items, the main kind first; columns are the items' rows."""
+def made_queries(held_out: Pairs, seed: int, most: int = _MOST_QUERIES) -> list[HeldOutQueries]:
+    """Queries made of held-out items, the main kind first; columns are the items' rows.
+
+    Args:
+        most: queries of a kind, at most.
+    """
     rng = np.random.default_rng([seed, 2])
     old, new = held_out.old_rows(), held_out.new_rows()
-    rows = np.sort(rng.permutation(len(held_out))[:_MOST_QUERIES])
+    rows = np.sort(rng.permutation(len(held_out))[:most])
     if held_out.labels is not None:
         labels = held_out.labels
         relevance = LabelRelevance.of(labels[rows], labels, rows)

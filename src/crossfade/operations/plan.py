@@ -13,14 +13,13 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from crossfade.backfill import Encoder
-from crossfade.backfill.order import open_order
 from crossfade.errors import EncoderError, InvalidInput
-from crossfade.gallery import Gallery
 from crossfade.gallery.encoding import Encoding, Retry
 from crossfade.gallery.lifecycle import check_start
 from crossfade.gallery.moves import State, check_move
 from crossfade.operations.opening import open_collection
 from crossfade.operations.request import StartRequest, load_encoder_of
+from crossfade.orders import open_order
 from crossfade.stores import Item, Store
 from crossfade.upgrade import Upgrade
 
@@ -101,7 +100,7 @@ def plan_start(request: StartRequest, price_per_1000: float | None = None) -> St
     with open_collection(request.uri) as collection:
         check_start(collection.store, upgrade, collection.uri)
         check_move("start", collection.state, collection.uri)
-        open_order(request.order, Gallery(collection.store, upgrade), request.seed)
+        open_order(request.order, upgrade, request.seed)
         items = collection.store.count()
         if not items:
             raise InvalidInput(f"{collection.uri} holds no items; there is nothing to upgrade")

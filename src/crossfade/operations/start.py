@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from crossfade.backfill.order import open_order
-from crossfade.gallery import Gallery, JobSettings, start_gallery
+from crossfade.gallery import JobSettings, start_gallery
 from crossfade.gallery.moves import check_move
 from crossfade.operations.opening import open_collection
 from crossfade.operations.request import StartRequest, load_encoder_of
 from crossfade.operations.status import Status, status
+from crossfade.orders import open_order
 from crossfade.upgrade import Upgrade
 
 __all__ = ["StartRequest", "start"]
@@ -32,6 +32,6 @@ def start(request: StartRequest, *, actor: str | None = None) -> Status:
     )
     with open_collection(request.uri) as collection:
         check_move("start", collection.state, collection.uri)
-        open_order(request.order, Gallery(collection.store, upgrade), request.seed)
+        open_order(request.order, upgrade, request.seed)
         start_gallery(collection.store, upgrade, settings=settings, actor=actor)
     return status(request.uri)

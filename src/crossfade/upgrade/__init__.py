@@ -2,6 +2,7 @@
 
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.interpolation import Interpolation
+from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.transform import Affine, Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
 from crossfade.upgrade.upgrade import Mode, OldSide, Side, Upgrade
@@ -12,6 +13,7 @@ __all__ = [
     "Interpolation",
     "Mode",
     "OldSide",
+    "Ordering",
     "Side",
     "Transform",
     "TwoEncoder",

@@ -17,6 +17,7 @@ from crossfade.embeddings import FloatArray, Space
 from crossfade.errors import ArtifactError, InvalidInput
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.interpolation import Interpolation
+from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
 from crossfade.upgrade.upgrade import Side, Upgrade
@@ -100,6 +101,7 @@ def _content(upgrade: Upgrade) -> dict[str, Any]:
         else {"weight": two.weight, "new_weight": two.new_weight},
         # Left out where there is none, so that the ids of other upgrades stay what they were.
         **({} if between is None else {"interpolation": between.describe()}),
+        **({} if upgrade.ordering is None else {"ordering": upgrade.ordering.describe()}),
         "report": dict(upgrade.report),
     }
 
@@ -110,6 +112,8 @@ def _tensors(upgrade: Upgrade) -> dict[str, FloatArray]:
         transform: Transform | None = getattr(upgrade, name)
         if transform is not None:
             tensors.update({f"{name}.{key}": value for key, value in transform.tensors().items()})
+    if upgrade.ordering is not None:
+        tensors.update({f"ordering.{key}": x for key, x in upgrade.ordering.tensors().items()})
     if upgrade.two_encoder is not None:
         tensors["two_encoder.reference_old"] = upgrade.two_encoder.reference_old
         tensors["two_encoder.reference_new"] = upgrade.two_encoder.reference_new
@@ -118,17 +122,11 @@ def _tensors(upgrade: Upgrade) -> dict[str, FloatArray]:
 
 def _restore(manifest: Mapping[str, Any], tensors: Mapping[str, FloatArray]) -> Upgrade:
     transforms = {
-        name: Transform.restore(
-            description,
-            {
-                key.removeprefix(f"{name}."): value
-                for key, value in tensors.items()
-                if key.startswith(f"{name}.")
-            },
-        )
+        name: Transform.restore(description, _of(name, tensors))
         for name, description in manifest["transforms"].items()
     }
     two, between = manifest["two_encoder"], manifest.get("interpolation")
+    ordering = manifest.get("ordering")
     return Upgrade(
         method=manifest["method"],
         source=Space(**manifest["source"]),
@@ -145,8 +143,14 @@ def _restore(manifest: Mapping[str, Any], tensors: Mapping[str, FloatArray]) -> 
             tensors["two_encoder.reference_new"],
         ),
         interpolation=None if between is None else Interpolation.restore(between),
+        ordering=None if ordering is None else Ordering.restore(ordering, _of("ordering", tensors)),
         report=manifest["report"],
     )
+
+
+def _of(part: str, tensors: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    start = f"{part}."
+    return {key.removeprefix(start): x for key, x in tensors.items() if key.startswith(start)}
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

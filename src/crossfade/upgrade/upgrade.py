@@ -13,6 +13,7 @@ from crossfade.embeddings import FloatArray, Space, unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.interpolation import Interpolation
+from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.two_encoder import Combiner, SampleScores, TwoEncoder
 
@@ -62,6 +63,7 @@ class Upgrade:
             such an upgrade always needs the old model's embedding of the query.
         uncertainty: old -> one number, how unsure ``forward`` is of an item, or None; read it
             with :meth:`Transform.raw`.
+        ordering: what orders of backfilling go by, or None.
         report: what fitting measured: data hash, settings, held-out curve, seconds.
     """
 
@@ -76,6 +78,7 @@ class Upgrade:
     two_encoder: TwoEncoder | None = None
     interpolation: Interpolation | None = None
     uncertainty: Transform | None = None
+    ordering: Ordering | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -106,6 +109,10 @@ class Upgrade:
                 )
         if self.interpolation and self.psi is None:
             raise InvalidInput("an interpolated query needs psi: it lies between old and psi(new)")
+        if self.ordering is not None:
+            self.ordering.check(
+                self.source.dim, self.target.dim, has_forward=self.forward is not None
+            )
         self._check_sample()
 
     def _check_sample(self) -> None:

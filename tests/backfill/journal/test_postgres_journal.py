@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from crossfade.backfill import Backfill
-from crossfade.backfill.journal import Entry, JobRow, Journal, Page, open_journal, random_keys
+from crossfade.backfill.journal import Entry, JobRow, Journal, Page, open_journal
 from crossfade.backfill.journal.postgres import PostgresJournal
 from crossfade.embeddings import FloatArray, Space
 from crossfade.errors import JobLocked, StoreError
 from crossfade.gallery import Gallery, open_gallery
 from crossfade.gallery.state import Phase
+from crossfade.orders.random_keys import random_keys
 from crossfade.stores import Draft, Item, Store, open_store
 from crossfade.testing import PostgresServer, make_upgrade, make_world
 from crossfade.testing.journal_contract import JournalContract

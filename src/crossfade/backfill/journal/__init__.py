@@ -11,7 +11,6 @@ from crossfade.backfill.journal.base import (
     Settled,
 )
 from crossfade.backfill.journal.place import open_journal
-from crossfade.backfill.journal.random_keys import random_keys
 from crossfade.backfill.journal.sqlite import SqliteJournal
 
 __all__ = [
@@ -25,5 +24,4 @@ __all__ = [
     "Settled",
     "SqliteJournal",
     "open_journal",
-    "random_keys",
 ]

@@ -28,9 +28,9 @@ from crossfade.backfill.journal.base import (
 )
 from crossfade.backfill.journal.postgres_tables import LEASED, NOW, PARKED, PENDING, STALE, Tables
 from crossfade.backfill.journal.postgres_workers import Workers
-from crossfade.backfill.journal.random_keys import RANDOM_KEY_SQL, seed_bytes
 from crossfade.backfill.status import JobState, ParkedItem
 from crossfade.errors import StoreError
+from crossfade.orders.random_keys import RANDOM_KEY_SQL, seed_bytes
 from crossfade.stores import Id, Store
 from crossfade.stores.pgvector import binary
 from crossfade.stores.pgvector.catalog import Catalog, named
