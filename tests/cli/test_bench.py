@@ -80,7 +80,7 @@ def test_list_shows_every_suite(run: Run) -> None:
     [
         (("nothing",), "no suite and no folder 'nothing'"),
         (("emoji", "--methods", "magic"), "unknown method 'magic'"),
-        (("emoji", "--order", "magic"), "unknown order 'magic'"),
+        (("emoji", "--orders", "magic"), "unknown order 'magic'"),
         (("emoji", "--metric", "magic"), "unknown metric 'magic'"),
         (("emoji", "--seeds", "0"), "--seeds"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from crossfade.fit.ordering import choose_order, expected_gains, with_ordering
 from crossfade.fit.rank_merge import fit_rank_merge
 from crossfade.fit.ridge import fit_forward_ridge, fit_ridge
 from crossfade.fit.settings import FitSettings
-from crossfade.upgrade import Upgrade
+from crossfade.upgrade import Affine, Upgrade
 
 SETTINGS = FitSettings()
 
@@ -82,12 +84,12 @@ def test_the_expected_gain_is_the_slope_of_the_loss(fit_map: object) -> None:
         assert gains[item] == pytest.approx((loss(waiting) - loss(nearer)) / step, rel=1e-2)
 
 
-def test_held_out_pairs_choose_an_order_that_helps() -> None:
+def test_fitting_recommends_an_order_that_helps() -> None:
     pairs = half_known(1_200)
     upgrade = fit(pairs, "forward_ridge")
-    assert upgrade.ordering is not None and upgrade.ordering.chosen != "random"
-    assert upgrade.report["order"] == upgrade.ordering.chosen
-    assert upgrade.report["orders"][upgrade.ordering.chosen] > 0
+    assert upgrade.ordering is not None and upgrade.ordering.chosen == "expected_gain"
+    assert upgrade.report["order"] == "expected_gain"
+    assert upgrade.report["order_added_area"]["neighbours"] > 0
     labels = np.arange(400) // 4
     rng = np.random.default_rng(5)
     centres = normalise(rng.normal(size=(100, 16)))
@@ -102,13 +104,15 @@ def test_held_out_pairs_choose_an_order_that_helps() -> None:
     assert by_order["auto"] > by_order["random"] + 0.05
 
 
-def test_without_anything_to_tell_items_apart_the_order_stays_random() -> None:
-    rng = np.random.default_rng(0)
-    new = normalise(rng.normal(size=(600, 8)))
-    rotation = np.linalg.qr(rng.normal(size=(8, 8)))[0]
-    pairs = Pairs.of(np.arange(600), new @ rotation, new)
-    upgrade = with_ordering(fit_forward_ridge(pairs, SETTINGS), pairs, SETTINGS)
-    assert choose_order(upgrade, pairs, 0)[0] == "random"
+def test_an_order_that_harms_on_held_out_pairs_is_not_recommended(upgrade: Upgrade) -> None:
+    assert upgrade.ordering is not None
+    unseen = half_known(400, seed=1)
+    order, added = choose_order(upgrade, unseen, 0)
+    assert order == "expected_gain" and added["neighbours"] > 0
+    gain = upgrade.ordering.gain
+    backwards = replace(upgrade.ordering, gain=Affine(-gain.weight, -gain.bias))
+    order, added = choose_order(replace(upgrade, ordering=backwards), unseen, 0)
+    assert order == "random" and added["neighbours"] < 0
 
 
 def test_a_method_without_map_and_few_pairs_learn_no_order() -> None:

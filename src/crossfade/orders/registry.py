@@ -7,11 +7,18 @@ from crossfade.orders import by_old_vector, plain, traffic
 from crossfade.orders.base import Order, Scoring, refuse_argument
 from crossfade.upgrade import Upgrade
 
-__all__ = ["RANDOM", "TO_CHOOSE_FROM", "open_order", "order_names", "register_order"]
+__all__ = [
+    "EXPECTED_GAIN",
+    "RANDOM",
+    "TO_CHOOSE_FROM",
+    "open_order",
+    "order_names",
+    "register_order",
+]
 
-RANDOM = "random"
+RANDOM, EXPECTED_GAIN = "random", "expected_gain"
 TO_CHOOSE_FROM = (
-    "expected_gain",
+    EXPECTED_GAIN,
     "predicted_residual",
     "central_first",
     "short_mapped_first",
@@ -22,7 +29,7 @@ TO_CHOOSE_FROM = (
 
 
 def fitted_choice(upgrade: Upgrade, seed: int, argument: str) -> Scoring:
-    """``auto``: what fitting chose on held-out pairs; random where it could not choose."""
+    """``auto``: what fitting recommends; random where it learned nothing of orders."""
     refuse_argument("auto", argument)
     chosen = RANDOM if upgrade.ordering is None else upgrade.ordering.chosen
     return open_order(chosen, upgrade, seed)
@@ -34,7 +41,7 @@ _ORDERS: dict[str, Order] = {
     "short_mapped_first": by_old_vector.short_mapped_first,
     "uncertainty": by_old_vector.uncertainty,
     "predicted_residual": by_old_vector.predicted_residual,
-    "expected_gain": by_old_vector.expected_gain,
+    EXPECTED_GAIN: by_old_vector.expected_gain,
     "central_first": by_old_vector.central_first,
     "cluster_mean": by_old_vector.cluster_mean,
     "class_mean": by_old_vector.class_mean,

@@ -29,7 +29,7 @@ class Ordering:
             among the pairs fitted on, from 0 to 1.
         centre: ``(d_new,)``, unit: the mean of the stored new vectors.
         cluster_means: ``(k, d_old)``. class_means: ``(k, d_old)``, or None without labels.
-        chosen: the order that did best on held-out pairs, or ``"random"``.
+        chosen: the order that fitting recommends.
     """
 
     residual: Affine
