@@ -1,13 +1,13 @@
 """Orders of backfilling: what each adds to the gain share of a random order.
 
-Every local suite is fitted once, by forward ridge and by ``auto``, without labels; curves are
-measured in one-encoder and in two-encoder mode, in the same gallery with the same queries, under
-every order. Random is the mean of three seeds. ``auto`` is the order that fitting chose on
-held-out pairs, ``traffic`` and ``expected_gain+log`` read a log of what the old system
-answered to the other half of the queries; ``oracle`` knows the true residual: a bound of what
-predicts it, no order of a job.
+Every suite is fitted by forward ridge or by ``auto``, without labels; curves are measured in
+one-encoder and in two-encoder mode, in the same gallery with the same queries, under every order.
+Random is the mean of three seeds. The error of an order is over the queries, each compared with
+itself under the random orders. ``auto`` is what fitting recommends; ``traffic`` and
+``expected_gain+log`` read a log of what the old system answered to a quarter of the queries, the
+others are measured; ``oracle`` knows the true residual: what the orders that predict it could get.
 
-    python -m benchmarks.orders [SUITE ...] [--methods forward_ridge auto] [--queries 300]
+    python -m benchmarks.orders [SUITE ...] [--methods forward_ridge auto] [--seeds 1]
 
 A SUITE is a name of ``crossfade bench list``, a family, all-local, or a folder of your own.
 """
@@ -30,7 +30,7 @@ from crossfade.bench.dataset import DataSet
 from crossfade.bench.suite import BuildPlan, Suite
 from crossfade.bench.suites import suites_named
 from crossfade.embeddings import Pairs
-from crossfade.errors import CrossfadeError, InvalidInput
+from crossfade.errors import InvalidInput
 from crossfade.evaluation import EvaluationResult, evaluate
 from crossfade.fit.api import fit
 from crossfade.upgrade import Mode, Upgrade
@@ -61,6 +61,7 @@ class Task:
     """A suite's data, and the log of what was asked for before."""
 
     suite: Suite
+    seed: int
     data: DataSet
     queries: Pairs
     log: Path
@@ -71,36 +72,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", default=["all-local"])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
-    parser.add_argument("--queries", type=int, default=300, help="measured, at most")
+    parser.add_argument("--queries", type=int, default=750, help="measured, at most")
+    parser.add_argument("--seeds", type=int, default=1, help="draws of the data")
     arguments = parser.parse_args()
     path = RESULTS / "orders.jsonl"
     runs = {_key(run): run for run in _read(path)}
     for suite in suites_named(arguments.suites):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                task = _task(suite, Path(folder) / "log", arguments.queries)
-            except CrossfadeError as error:
-                print(f"{suite.name}: {error}", flush=True)
-                continue
-            for method in arguments.methods:
-                for run in _measure(task, method):
-                    runs[_key(run)] = run
-                    print(_line(run), flush=True)
-                    path.write_text(
-                        "".join(json.dumps(one) + "\n" for one in runs.values()), encoding="utf-8"
-                    )
-                    (RESULTS / "orders.md").write_text(_page(runs.values()), encoding="utf-8")
+        for seed in range(arguments.seeds):
+            for run in _runs(suite, seed, arguments.methods, arguments.queries):
+                runs[_key(run)] = run
+                print(_row([run], run["method"]).strip(), flush=True)
+                lines = "".join(json.dumps(one) + "\n" for one in runs.values())
+                path.write_text(lines, encoding="utf-8")
+                (RESULTS / "orders.md").write_text(_page(runs.values()), encoding="utf-8")
 
 
-def _task(suite: Suite, log: Path, most: int) -> Task:
-    data = suite.build(BuildPlan(0, False, lambda line: print(line, flush=True)))
+def _runs(
+    suite: Suite, seed: int, methods: Sequence[str], queries: int
+) -> Iterable[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        task = _task(suite, seed, Path(folder) / "log", queries)
+        for method in methods:
+            yield from _measure(task, method)
+
+
+def _task(suite: Suite, seed: int, log: Path, most: int) -> Task:
+    data = suite.build(BuildPlan(seed, False, lambda line: print(line, flush=True)))
     everyone = data.gallery if data.queries is None else data.queries
     rows = np.random.default_rng(7).permutation(len(everyone))
-    half = len(rows) // 2
-    seen, measured = (everyone.subset(np.sort(part)) for part in (rows[half:], rows[:half][:most]))
+    quarter = len(rows) // 4
+    logged, asked = rows[:quarter], rows[quarter:][:most]
+    seen, measured = (everyone.subset(np.sort(part)) for part in (logged, asked))
     counts = _answers(seen, data.gallery)
     log.write_text("".join(f"{id}\t{times}\n" for id, times in counts.items()), encoding="utf-8")
-    return Task(suite, data, measured, log)
+    return Task(suite, seed, data, measured, log)
 
 
 def _answers(queries: Pairs, gallery: Pairs) -> Counter[str]:
@@ -118,9 +123,11 @@ def _answers(queries: Pairs, gallery: Pairs) -> Counter[str]:
 def _measure(task: Task, method: str) -> Iterable[dict[str, Any]]:
     data = task.data
     pairs = data.fit if data.fit.labels is None else data.fit.without_labels()
-    upgrade = fit(pairs, method)
+    upgrade = fit(pairs, method, seed=task.seed)
     if data.fit.labels is not None and upgrade.method == "forward_ridge":
-        labelled = fit(data.fit, "forward_ridge")  # the same map, and the classes' means
+        labelled = fit(
+            data.fit, "forward_ridge", seed=task.seed
+        )  # the same map, and the classes' means
     else:
         labelled = None
     for mode in MODES:
@@ -175,6 +182,7 @@ def _run(
     shares = [result.gain_share[metric] for result in random]
     return {
         "suite": task.suite.name,
+        "seed": task.seed,
         "method": method,
         "fitted": upgrade.method,
         "mode": mode.value,
@@ -188,41 +196,60 @@ def _run(
         "random_worst": round(min(result.worst_point[metric] for result in random), 5),
         "chosen": upgrade.ordering.chosen if upgrade.ordering else "random",
         "gain_share": {name: round(one.gain_share[metric], 4) for name, one in found.items()},
+        "error": {name: _error(random, one, metric) for name, one in found.items()},
         "worst_point": {name: round(one.worst_point[metric], 5) for name, one in found.items()},
         "drop": {name: round(one.drop[metric], 5) for name, one in found.items()},
     }
 
 
+def _error(random: Sequence[EvaluationResult], one: EvaluationResult, metric: str) -> float:
+    """Standard error over the queries of what an order adds to the gain share."""
+    areas = [
+        np.trapezoid(result.curve.merged[metric], result.curve.coverage, axis=0)
+        for result in (one, *random)
+    ]
+    added = areas[0] - np.mean(areas[1:], axis=0)
+    gap = one.new_new[metric] - one.old_old[metric]
+    return round(float(added.std() / np.sqrt(len(added)) / abs(gap)), 4)
+
+
 def _page(runs: Iterable[dict[str, Any]]) -> str:
     intro = (
         "Gain share under a random order (mean of three seeds), and the points that each order "
-        "adds to it; one fit, seed 0, at most 300 queries. `python -m benchmarks.orders` says "
-        "what the columns are. Suites that are no upgrade are left out.\n"
-    )
-    shown = sorted(
-        (run for run in runs if run["is_upgrade"]), key=lambda run: (run["method"], run["mode"])
+        "adds to it, with one standard error over the queries; mean over the draws of the data. "
+        "`python -m benchmarks.orders` says what the columns are. Suites that are no upgrade are "
+        "left out; `auto` is left out where it is forward ridge.\n"
     )
     parts = [intro]
-    for (method, mode), group in groupby(shown, key=lambda run: (run["method"], run["mode"])):
-        own = list(group)
-        parts.append(f"\n## {method}, {mode}\n\n| suite | random | chosen | ")
+    shown = sorted((run for run in runs if run["is_upgrade"]), key=_part_of)
+    for (method, mode), group in groupby(shown, key=_part_of):
+        by_suite: dict[str, list[dict[str, Any]]] = {}
+        for run in group:
+            by_suite.setdefault(run["suite"], []).append(run)
+        parts.append(f"\n## {method}, {mode}\n\n| suite | draws | random | ")
         parts.append(" | ".join(ORDERS) + " |\n|---|---|---|" + "---|" * len(ORDERS) + "\n")
-        parts.extend(_row(run) for run in own)
-        parts.append(_summary(own))
+        parts.extend(_row(own, suite) for suite, own in by_suite.items())
+        parts.append(_summary(list(by_suite.values())))
     return "".join(parts)
 
 
-def _row(run: dict[str, Any]) -> str:
-    name = run["suite"] + ("" if run["fitted"] == run["method"] else f" ({run['fitted']})")
-    cells = [_points(run, order) for order in ORDERS]
-    shown = ["-" if one is None else f"{one:+.1f}" for one in cells]
-    return f"| {name} | {100 * run['random']:.1f} % | {run['chosen']} | {' | '.join(shown)} |\n"
+def _part_of(run: dict[str, Any]) -> tuple[str, str]:
+    return run["method"], run["mode"]
 
 
-def _summary(runs: Sequence[dict[str, Any]]) -> str:
+def _row(runs: Sequence[dict[str, Any]], name: str) -> str:
+    cells = []
+    for order in ORDERS:
+        points = _points(runs, order)
+        cells.append("-" if points is None else f"{points:+.1f} ± {_spread(runs, order):.1f}")
+    random = 100 * np.mean([run["random"] for run in runs])
+    return f"| {name} | {len(runs)} | {random:.1f} % | {' | '.join(cells)} |\n"
+
+
+def _summary(suites: Sequence[Sequence[dict[str, Any]]]) -> str:
     means, lifted = [], []
     for order in ORDERS:
-        points = [one for run in runs if (one := _points(run, order)) is not None]
+        points = [one for runs in suites if (one := _points(runs, order)) is not None]
         means.append(f"**{np.mean(points):+.1f}**" if points else "-")
         lifted.append(f"{sum(one >= _WANTED_POINTS for one in points)} of {len(points)}")
     return (
@@ -231,17 +258,19 @@ def _summary(runs: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _points(run: dict[str, Any], order: str) -> float | None:
-    share = run["gain_share"].get(order)
-    return None if share is None else 100.0 * float(share - run["random"])
+def _points(runs: Sequence[dict[str, Any]], order: str) -> float | None:
+    """What an order adds to random, in points of gain share; mean over the draws."""
+    added = [run["gain_share"][order] - run["random"] for run in runs if order in run["gain_share"]]
+    return 100.0 * float(np.mean(added)) if added else None
 
 
-def _line(run: dict[str, Any]) -> str:
-    return f"{run['method']}, {run['mode']} {_row(run).strip()}"
+def _spread(runs: Sequence[dict[str, Any]], order: str) -> float:
+    errors = [run["error"][order] for run in runs if order in run["error"]]
+    return 100.0 * float(np.sqrt(np.square(errors).sum()) / len(errors))
 
 
-def _key(run: dict[str, Any]) -> tuple[str, ...]:
-    return run["suite"], run["method"], run["mode"]
+def _key(run: dict[str, Any]) -> tuple[Any, ...]:
+    return run["suite"], run["seed"], run["method"], run["mode"]
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
