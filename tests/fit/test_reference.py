@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from crossfade.embeddings import Pairs
-from crossfade.fit.reference import old_share, two_encoder_reference
+from crossfade.fit.reference import two_encoder_reference
 from crossfade.fit.settings import FitSettings
+from crossfade.upgrade import old_share
 
 
 def pairs(n: int) -> Pairs:

@@ -145,7 +145,7 @@ class Crew:
     Attributes:
         sweep: queues what lacks its new vector; how many items, or None if it was stopped.
         conclude: the state to end in, once nothing is pending.
-        report: called after a chunk was moved.
+        report: called after a chunk was moved. refit: likewise, after it.
     """
 
     member: Member
@@ -157,6 +157,7 @@ class Crew:
     sweep: Callable[[], int | None]
     conclude: Callable[[], JobState]
     report: Callable[[], None]
+    refit: Callable[[], None]
     _sweeping: threading.Lock = field(default_factory=threading.Lock)
     _swept: list[int] = field(default_factory=list)
 
@@ -228,6 +229,7 @@ class Crew:
             self.budget.settle(granted, moved)
         if moved:
             self.report()
+            self.refit()
             return
         counts = self.member.journal.counts()
         if self.budget.is_spent and counts.pending:

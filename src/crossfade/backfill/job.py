@@ -19,6 +19,7 @@ from crossfade.backfill.membership import (
 )
 from crossfade.backfill.part import LARGEST_PART
 from crossfade.backfill.pausing import take_note
+from crossfade.backfill.refitting import Refitting
 from crossfade.backfill.reporting import Reporter
 from crossfade.backfill.standing import at_rest, read_status
 from crossfade.backfill.status import JobState, JobStatus, ParkedItem
@@ -63,7 +64,10 @@ class Backfill:
         outage: how long a store that can't be reached is waited for.
         throttle: how far the job is held back.
         lease_seconds: a worker that gives no sign of life for so long is replaced by others.
-        observe: called with the name of each step of a batch (``worker.STEPS``), for tests.
+        refit: fit the forward map again on backfilled items as their number grows, if the
+            upgrade can; what a run that was stopped has left is gone on with in any case.
+        observe: called with the name of each step of a batch (``worker.STEPS``) and of a refit
+            (``crossfade.gallery.refit.STEPS``), for tests.
         actor: who acts, for the audit log; by default user@host.
     """
 
@@ -79,6 +83,7 @@ class Backfill:
         outage: Outage | None = None,
         throttle: Throttle | None = None,
         lease_seconds: float = LEASE_SECONDS,
+        refit: bool = True,
         observe: Callable[[str], None] | None = None,
         actor: str | None = None,
     ) -> None:
@@ -99,6 +104,7 @@ class Backfill:
         self._retry = retry or Retry()
         self._outage = outage or Outage()
         self._lease_seconds = lease_seconds
+        self._refit = refit
         self._observe = observe or _ignore
         self._actor = actor
         self._journal = open_journal(gallery.store)
@@ -294,6 +300,9 @@ class Backfill:
         signals = Signals(self._stop, member)
         brake, streak = Brake(self._throttle, signals.wait), Streak()
         encoding = Encoding(encoder, self.gallery.upgrade.target.dim, self._retry, signals.wait)
+        refitting = Refitting(self.gallery, signals.stopped, self._observe)
+        if self._journal.workers() == [member.name]:
+            refitting.go_on()
 
         def sweep_once() -> int | None:
             scoring = open_order(job.order, self.gallery.upgrade, job.seed)
@@ -323,6 +332,7 @@ class Backfill:
                 end_state, self.gallery.store, self._journal, self.gallery.upgrade.stored.name
             ),
             report=Reporter(self.status, progress).report,
+            refit=refitting.after_chunk if self._refit else _rest,
         )
 
     def _stop_preparing(self, done: int, items: int) -> None:  # noqa: ARG002
@@ -376,6 +386,10 @@ class Backfill:
 
 class _Stopped(Exception):
     """The run was told to stop while it prepared."""
+
+
+def _rest() -> None:
+    """Nothing is to be done between chunks."""
 
 
 def _ignore(step: str) -> None:

@@ -47,4 +47,5 @@ def read_status(store: Store, gallery: GalleryState, journal: Journal) -> JobSta
         order=job.order if job else "",
         seed=job.seed if job else 0,
         workers=len(journal.workers()),
+        generation=gallery.fitted.number if gallery.fitted else 0,
     )

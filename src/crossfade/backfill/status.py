@@ -27,6 +27,8 @@ class JobStatus:
         last_error: what stopped it last, or None.
         order, seed: in which order it moves items; empty and 0 before it starts.
         workers: runs at work on it, in this process and in others.
+        generation: of the forward map in use: 0 the upgrade's own, then one more each time it
+            was fitted again.
     """
 
     state: JobState
@@ -41,6 +43,7 @@ class JobStatus:
     order: str
     seed: int
     workers: int = 0
+    generation: int = 0
 
 
 @dataclass(frozen=True)

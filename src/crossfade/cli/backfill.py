@@ -26,6 +26,7 @@ _Workers = Annotated[int, typer.Option(min=1, help="Threads that call the encode
 _MaxRate = Annotated[float | None, typer.Option(help="Items a second at most.")]
 _MaxLoad = Annotated[float | None, typer.Option(help="Rest while the load average is above.")]
 _Quiet = Annotated[str | None, typer.Option(help="Rest at these hours, e.g. 08:00-18:00.")]
+_Refit = Annotated[bool, typer.Option(help="Fit the forward map again as items are moved.")]
 _Encoder = Annotated[str | None, typer.Option(help="In place of what start was told.")]
 _Upgrade = Annotated[Path | None, typer.Option(help="The upgrade folder, if it was moved.")]
 
@@ -38,6 +39,7 @@ def backfill(
     max_rate: _MaxRate = None,
     max_load: _MaxLoad = None,
     quiet_hours: _Quiet = None,
+    refit: _Refit = True,
     encoder: _Encoder = None,
     source: _Encoder = None,
     upgrade: _Upgrade = None,
@@ -51,7 +53,7 @@ def backfill(
     Example: crossfade backfill qdrant://gallery --max-rate 200
     """
     throttle = Throttle(max_rate=max_rate, max_load=max_load, quiet_hours=quiet_hours)
-    pace = Pace(max_items, batch_size, workers, throttle)
+    pace = Pace(max_items, batch_size, workers, throttle, refit)
     with progress_bar() as progress:
         status = run_backfill(
             uri, pace, progress=progress, encoder=encoder, source=source, upgrade=upgrade
@@ -67,6 +69,7 @@ def resume(
     max_rate: _MaxRate = None,
     max_load: _MaxLoad = None,
     quiet_hours: _Quiet = None,
+    refit: _Refit = True,
     encoder: _Encoder = None,
     source: _Encoder = None,
     upgrade: _Upgrade = None,
@@ -79,7 +82,7 @@ def resume(
     Example: crossfade resume qdrant://gallery
     """
     throttle = Throttle(max_rate=max_rate, max_load=max_load, quiet_hours=quiet_hours)
-    pace = Pace(max_items, batch_size, workers, throttle)
+    pace = Pace(max_items, batch_size, workers, throttle, refit)
     with progress_bar() as progress:
         status = run_backfill(
             uri,

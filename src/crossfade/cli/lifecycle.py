@@ -54,6 +54,8 @@ def _echo_job(job: JobStatus) -> None:
         words.append(f"{job.rate:,.0f} items/s")
     if job.seconds_left is not None and job.pending:
         words.append(f"{duration(job.seconds_left)} left")
+    if job.generation:
+        words.append(f"generation {job.generation} of the map")
     typer.echo(f"  {', '.join(words)}")
     if job.last_error:
         typer.echo(f"  last error: {job.last_error}")

@@ -32,6 +32,7 @@ class Scores:
         new_new: the new model alone. old_old: the old model alone.
         new_at: from a coverage to the scores of backfilled items there, where they depend on
             it (two encoders); None where they are always ``new``.
+        old_at: likewise of the others, where the map is fitted again; ``old`` at coverage 0.
     """
 
     new: FloatArray
@@ -39,16 +40,31 @@ class Scores:
     new_new: FloatArray
     old_old: FloatArray
     new_at: Callable[[float], FloatArray] | None = field(default=None, kw_only=True)
+    old_at: Callable[[float], FloatArray] | None = field(default=None, kw_only=True)
+
+    @property
+    def depend_on_coverage(self) -> bool:
+        """Whether scores change on the way, beside the sides of their items."""
+        return self.new_at is not None or self.old_at is not None
+
+    def new_side(self, coverage: float) -> FloatArray:
+        """Scores of backfilled items at this coverage."""
+        return self.new if self.new_at is None else self.new_at(coverage)
+
+    def old_side(self, coverage: float) -> FloatArray:
+        """Scores of all others at this coverage."""
+        return self.old if self.old_at is None else self.old_at(coverage)
 
     def of(self, queries: slice) -> Scores:
         """The scores of some of these queries."""
-        at = self.new_at
+        new_at, old_at = self.new_at, self.old_at
         return Scores(
             self.new[queries],
             self.old[queries],
             self.new_new[queries],
             self.old_old[queries],
-            new_at=None if at is None else lambda coverage: at(coverage)[queries],
+            new_at=None if new_at is None else lambda coverage: new_at(coverage)[queries],
+            old_at=None if old_at is None else lambda coverage: old_at(coverage)[queries],
         )
 
 
@@ -187,17 +203,18 @@ def _fill(
     for at, rows in blocks:
         queries = curve.queries[at]
         grades, left_out = relevance.grades(queries), relevance.left_out(queries)
-        if scores.new_at is None:
+        if not scores.depend_on_coverage:
             _fill_merged(curve, at, scores.of(rows), grades, left_out, turning)
         for cell, plain in ((curve.old_old, scores.old_old), (curve.new_new, scores.new_new)):
             ranked = rank_plain(_without(plain[rows], left_out), grades)
             for name, metric in METRICS.items():
                 cell[name][at] = metric(ranked)
-    if scores.new_at is not None:
+    if scores.depend_on_coverage:
         for step, coverage in enumerate(curve.coverage):
-            new, moved = scores.new_at(float(coverage)), turning <= step
+            moved = turning <= step
+            new, old = scores.new_side(float(coverage)), scores.old_side(float(coverage))
             for at, rows in blocks:
-                _fill_step(curve, step, at, np.where(moved, new[rows], scores.old[rows]), relevance)
+                _fill_step(curve, step, at, np.where(moved, new[rows], old[rows]), relevance)
 
 
 def _blocks(curve: BackfillingCurve, part: slice, n: int) -> list[tuple[slice, slice]]:

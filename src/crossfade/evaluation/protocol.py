@@ -21,6 +21,7 @@ from crossfade.errors import InvalidInput, SpaceMismatch
 from crossfade.evaluation.curve import BackfillingCurve, coverage_grid, curve_from_scores
 from crossfade.evaluation.distributions import ScoreDistributions, sample_distributions
 from crossfade.evaluation.orders import backfill_order
+from crossfade.evaluation.refits import Generations
 from crossfade.evaluation.relevance import (
     JudgedRelevance,
     Relevance,
@@ -47,6 +48,7 @@ def evaluate(
     order: str = "random",
     seed: int = 0,
     mode: Mode | str = Mode.ONE_ENCODER,
+    refit: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
     """Measure the backfilling curve of an upgrade by full-gallery ranking.
@@ -62,6 +64,8 @@ def evaluate(
             ``oracle``, the true residual.
         seed: of the order.
         mode: how queries search; ``"old"`` measures the old system at every coverage.
+        refit: whether the backfill fits the forward map again on its way, if the upgrade can,
+            as :class:`crossfade.Backfill` does.
         on_progress: called with the queries done and the queries in all.
 
     Raises:
@@ -81,7 +85,8 @@ def evaluate(
     columns = np.empty_like(by_id)
     columns[by_id] = np.arange(len(by_id))
     relevance = _relevance(queries, gallery_set, by_id, qrels, ignored)
-    scorer = GalleryScorer(upgrade, gallery_set, queries, by_id, search_mode)
+    generations = Generations(upgrade, gallery_set, rows_in_order) if refit else None
+    scorer = GalleryScorer(upgrade, gallery_set, queries, by_id, search_mode, generations)
     curve = curve_from_scores(
         scorer,
         relevance,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray, Pairs
 from crossfade.evaluation.curve import Scores
+from crossfade.evaluation.refits import Generations
 from crossfade.upgrade import Mode, OldSide, Upgrade
 
 __all__ = ["GalleryScorer"]
@@ -51,6 +52,7 @@ class GalleryScorer:
 
     Attributes:
         by_id: ``(n,)`` rows of the gallery in the order of their ids.
+        generations: of the forward map; None where it stays the upgrade's own.
     """
 
     upgrade: Upgrade
@@ -58,6 +60,7 @@ class GalleryScorer:
     queries: Pairs
     by_id: NDArray[np.intp]
     mode: Mode
+    generations: Generations | None = None
 
     @property
     def chunk_queries(self) -> int:
@@ -79,20 +82,47 @@ class GalleryScorer:
                 scores.old[at] = queries.old_side.scores(block.old, block.mapped)
         if self.mode is Mode.OLD:
             return Scores(scores.old_old, scores.old_old, scores.new_new, scores.old_old)
-        if queries.old_side.two_encoder is None:
-            return scores
+        combined = queries.old_side.two_encoder is not None
         return replace(
             scores,
-            new_at=lambda coverage: queries.old_side.backfilled(
-                scores.new, scores.old_old, coverage
-            ),
+            new_at=partial(self._new_at, rows, queries, scores) if combined else None,
+            old_at=partial(self._old_at, rows, scores) if self._changes else None,
         )
+
+    @property
+    def _changes(self) -> bool:
+        return self.generations is not None and self.generations.change
+
+    def _new_at(
+        self, rows: NDArray[np.intp], queries: _Queries, scores: Scores, coverage: float
+    ) -> FloatArray:
+        """Scores of backfilled items at this coverage."""
+        applied = self._applied(coverage)
+        side = queries.old_side if applied is self.upgrade else self._old_side(rows, applied)
+        return side.backfilled(scores.new, scores.old_old, coverage)
+
+    def _old_at(self, rows: NDArray[np.intp], scores: Scores, coverage: float) -> FloatArray:
+        """Scores of the others, mapped by the generation in use."""
+        applied = self._applied(coverage)
+        if applied is self.upgrade:
+            return scores.old
+        side, out = self._old_side(rows, applied), np.empty_like(scores.old)
+        for block in self._kept if self._fits else self._read():
+            out[:, block.columns] = side.scores(block.old, applied.map_items(block.old))
+        return out
+
+    def _applied(self, coverage: float) -> Upgrade:
+        return self.upgrade if self.generations is None else self.generations.at(coverage)
 
     def _prepare(self, rows: NDArray[np.intp]) -> _Queries:
         new, old = self.queries.new_rows(rows), self.queries.old_rows(rows)
-        mode = Mode.ONE_ENCODER if self.mode is Mode.OLD else self.mode
-        old_side = self.upgrade.old_side(new, old, mode)
+        old_side = self._old_side(rows, self.upgrade)
         return _Queries(new, self.upgrade.store_new(new), old, old_side)
+
+    def _old_side(self, rows: NDArray[np.intp], upgrade: Upgrade) -> OldSide:
+        mode = Mode.ONE_ENCODER if self.mode is Mode.OLD else self.mode
+        new, old = self.queries.new_rows(rows), self.queries.old_rows(rows)
+        return upgrade.old_side(new, old, mode)
 
     @cached_property
     def _kept(self) -> list[_Block]:

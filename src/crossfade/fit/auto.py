@@ -17,8 +17,8 @@ from crossfade.upgrade import Upgrade
 __all__ = ["candidates", "choose"]
 
 # The first is what the others must beat.
-_WITHOUT_LABELS = ("forward_ridge", "forward_mlp")
-_WITH_LABELS = ("forward_ridge", "forward_mlp", "contrastive")
+_WITHOUT_LABELS = ("refitted_ridge", "forward_mlp")
+_WITH_LABELS = ("refitted_ridge", "forward_mlp", "contrastive")
 _PAIRS_PER_DIMENSION = 2
 _BOOTSTRAP_SAMPLES = 500
 

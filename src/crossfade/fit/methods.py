@@ -10,7 +10,7 @@ from crossfade.errors import InvalidInput, MissingExtra
 from crossfade.fit.low_rank import fit_low_rank
 from crossfade.fit.procrustes import fit_procrustes, fit_procrustes_centred
 from crossfade.fit.rank_merge import fit_rank_merge, fit_rank_merge_quantile
-from crossfade.fit.ridge import fit_forward_ridge, fit_ridge
+from crossfade.fit.ridge import fit_forward_ridge, fit_refitted_ridge, fit_ridge
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.fit.slerp import fit_slerp_adaptive, fit_slerp_fixed
 from crossfade.upgrade import Upgrade
@@ -105,6 +105,12 @@ _TABLE = (
         "forward_ridge",
         "linear map of the items, old to new",
         lambda: fit_forward_ridge,
+        closed_form=True,
+    ),
+    Method(
+        "refitted_ridge",
+        "the same, fitted again on backfilled items as their number grows",
+        lambda: fit_refitted_ridge,
         closed_form=True,
     ),
     Method("rqt", "reverse query transform: MLP, new to old", _trained("rqt", "fit_rqt")),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from crossfade.embeddings import Pairs
-from crossfade.fit.moments import pair_moments, ridge_map
+from crossfade.fit.moments import Moments, pair_moments, ridge_map
 from crossfade.fit.reference import two_encoder_reference
 from crossfade.fit.settings import FitSettings, ProgressCallback
-from crossfade.upgrade import Side, Transform, Upgrade
+from crossfade.upgrade import Refit, Side, Transform, Upgrade
 
-__all__ = ["fit_forward_ridge", "fit_ridge"]
+__all__ = ["fit_forward_ridge", "fit_refitted_ridge", "fit_ridge"]
+
+_ROWS = 8_192
 
 
 def fit_ridge(
@@ -48,3 +54,31 @@ def fit_forward_ridge(
         forward=Transform(affine),
         two_encoder=two_encoder_reference(pairs, settings),
     )
+
+
+def fit_refitted_ridge(
+    pairs: Pairs, settings: FitSettings, progress: ProgressCallback | None = None
+) -> Upgrade:
+    """Forward ridge that is fitted again on the backfilled items, as their number grows (ours).
+
+    The same map at coverage 0. The artifact carries the moments of its pairs, to which those of
+    items that hold both vectors are added; see :mod:`crossfade.upgrade.refit`.
+    """
+    upgrade = fit_forward_ridge(pairs, settings, progress)
+    again = Refit(
+        _stored(pair_moments(pairs, forward=True)),
+        np.empty(0, dtype=np.uint64),
+        settings.ridge_penalty,
+        settings.two_encoder_weight is None and settings.two_encoder_new_weight is None,
+    )
+    marks = [
+        again.marks_of(pairs.old_rows(slice(start, start + _ROWS)))
+        for start in range(0, len(pairs), _ROWS)
+    ]
+    again = replace(again, marks=np.unique(np.concatenate(marks)))
+    return replace(upgrade, method="refitted_ridge", refit=again)
+
+
+def _stored(moments: Moments) -> Moments:
+    """As the artifact holds them: products with new embeddings, the most, in float32."""
+    return replace(moments, xy=moments.xy.astype(np.float32))

@@ -46,7 +46,7 @@ class FitSettings:
         rank: of ``low_rank``; None takes a quarter of the narrower width, at most 64.
         two_encoder_weight, two_encoder_new_weight: the old query's shares in two-encoder mode,
             see :class:`crossfade.upgrade.TwoEncoder`; None takes what the number of pairs a
-            dimension says, see :mod:`crossfade.fit.reference`.
+            dimension says, see :mod:`crossfade.upgrade.shares`.
         held_out: share of the pairs kept for early stopping and selection.
     """
 

@@ -13,6 +13,7 @@ from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch, Sto
 from crossfade.gallery.coverage import CoverageGauge, coverage_of
 from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.fairness import FairLock
+from crossfade.gallery.generations import Generations
 from crossfade.gallery.merge import Candidate, HitSide
 from crossfade.gallery.on_demand import Demand, OnDemand, check_demand, views_of
 from crossfade.gallery.prepare import map_old_vectors
@@ -65,6 +66,7 @@ class Gallery:
         self._moves_back = 0
         self._sides = TwoSides(store, upgrade.source, upgrade.stored, upgrade.mapped)
         self._coverage = CoverageGauge(store, upgrade.stored.name)
+        self._generations = Generations(store, upgrade)
         self._on_demand = OnDemand(store, upgrade, self.write_lock)
         if encoder is not None:
             self.use_encoder(encoder)
@@ -73,6 +75,13 @@ class Gallery:
     def state(self) -> GalleryState:
         """The durable state: which upgrade, and how far."""
         return self._recorded()[1]
+
+    def applied(self) -> Upgrade:
+        """The upgrade with the forward map in use, which a backfill may have fitted again.
+
+        It maps items and reads scores; its spaces and id are :attr:`upgrade`'s.
+        """
+        return self._generations.at(self.state)
 
     def check_upgrade(self) -> None:
         """Refuse to go on with a gallery on which another upgrade has been started since.
@@ -238,7 +247,8 @@ class Gallery:
         if (phase := self.state.phase) not in (Phase.PREPARING, Phase.SERVING):
             raise GalleryStateError(f"the gallery is {phase.value}; there is nothing to prepare")
         if self.upgrade.mapped is not None:
-            written = map_old_vectors(self.store, self.upgrade, progress)
+            space = self.upgrade.mapped.name
+            written = map_old_vectors(self.store, self.applied(), space, progress)
         with self.write_lock:
             state = self.state
             if state.phase is Phase.PREPARING:
@@ -300,16 +310,18 @@ class Gallery:
     ) -> tuple[list[list[Hit]], bool]:
         """Hits, and whether no write has come between that could hide an item from them."""
         with self.store.reading_one_moment() as one_moment:
-            phase, moves = self.state.phase, self._moves_back
-            has_old_side = self._has_old_side(phase)
-            find = self._finder(query_new, query_old, mode, phase, has_old_side=has_old_side)
+            state, moves = self.state, self._moves_back
+            has_old_side = self._has_old_side(state.phase)
             try:
+                find = self._finder(query_new, query_old, mode, state, has_old_side=has_old_side)
                 hits, current = self._with_payloads(find(request))
             except (StoreError, SpaceMismatch):
-                is_as_before = self._has_old_side(phase) is has_old_side
-                if one_moment or (self.state.phase is phase and is_as_before):
+                is_as_before = self._has_old_side(state.phase) is has_old_side
+                now = self.state
+                same = (now.phase, now.fitted) == (state.phase, state.fitted)
+                if one_moment or (same and is_as_before):
                     raise
-                return [], False  # a side was dropped under the search
+                return [], False  # a side was dropped, or the map replaced, under the search
             quiet = moves % 2 == 0 and moves == self._moves_back
             return hits, one_moment or (current and quiet)
 
@@ -329,11 +341,12 @@ class Gallery:
         query_new: Any | None,
         query_old: Any | None,
         mode: Mode,
-        phase: Phase,
+        state: GalleryState,
         *,
         has_old_side: bool,
     ) -> Callable[[Request], list[list[Candidate]]]:
         """The search to make, with its queries checked and mapped."""
+        phase = state.phase
         if mode is Mode.OLD:
             return self._old_finder(query_old, phase)
         if phase in (Phase.PREPARING, Phase.ROLLING_BACK, Phase.ROLLED_BACK):
@@ -351,7 +364,7 @@ class Gallery:
                 f"method {self.upgrade.method!r} has no rule for two encoders; "
                 "use mode='one-encoder'"
             )
-        queries = self.upgrade.old_side(query_new, query_old, mode)
+        queries = self._generations.at(state).old_side(query_new, query_old, mode)
         if queries.two_encoder is None:
             return lambda request: self._sides.search_both(queries, request)
         coverage = self._coverage.read()
@@ -392,10 +405,6 @@ class Gallery:
         if old is not None:
             rows = unit_rows(old, dim=self.upgrade.source.dim, name="old")
             vectors[self.upgrade.source.name] = rows
-            if self.upgrade.mapped is not None:
-                mapped = self.upgrade.map_items(rows)
-                assert mapped is not None
-                vectors[self.upgrade.mapped.name] = mapped
         if new is not None:
             vectors[self.upgrade.stored.name] = self.upgrade.store_new(new)
         for name, rows in vectors.items():
@@ -418,31 +427,37 @@ class Gallery:
         ids: Sequence[Id],
         vectors: Mapping[str, FloatArray],
         payloads: Sequence[Payload],
-        rows: Iterable[int],
+        rows: range,
     ) -> bool:
         """Put some rows, unless the record changes meanwhile; returns whether they were."""
         record, state = self._recorded()
-        placed = self._placed(vectors, state.phase)
-        drafts = [_draft(ids, placed, payloads, row) for row in rows]
+        part = slice(rows.start, rows.stop)
+        placed = self._placed({name: all[part] for name, all in vectors.items()}, state)
+        drafts = [_draft(ids[row], placed, payloads[row], row - rows.start) for row in rows]
         with self._moving_back(placed):
             return put_under(self.store, record, drafts)
 
-    def _placed(self, vectors: Mapping[str, FloatArray], phase: Phase) -> Mapping[str, FloatArray]:
-        """Those of an item's vectors that have a place in the gallery's present phase.
+    def _placed(
+        self, vectors: Mapping[str, FloatArray], state: GalleryState
+    ) -> Mapping[str, FloatArray]:
+        """An item's vectors as the gallery's present phase has a place for them.
 
         Raises:
             GalleryStateError: one that was given has none.
         """
-        if phase in (Phase.FINISHING, Phase.FINISHED) and self.upgrade.source.name in vectors:
+        phase, source, mapped = state.phase, self.upgrade.source.name, self.upgrade.mapped
+        if phase in (Phase.FINISHING, Phase.FINISHED) and source in vectors:
             raise GalleryStateError(
                 "the gallery is finished: give new embeddings only, no old ones"
             )
         if phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
             if self.upgrade.stored.name in vectors:
                 raise GalleryStateError("the gallery was rolled back: give old embeddings only")
-            if self.upgrade.mapped is not None:
-                mapped = self.upgrade.mapped.name
-                return {name: rows for name, rows in vectors.items() if name != mapped}
+        elif mapped is not None and source in vectors:
+            # By the map in use, which is part of the record that the write depends on.
+            rows = self._generations.at(state).map_items(vectors[source])
+            assert rows is not None
+            return {**vectors, mapped.name: rows}
         return vectors
 
     @contextmanager
@@ -473,10 +488,8 @@ def _only(found: list[list[Any]], side: HitSide) -> list[list[Candidate]]:
     ]
 
 
-def _draft(
-    ids: Sequence[Id], vectors: Mapping[str, FloatArray], payloads: Sequence[Payload], row: int
-) -> Draft:
-    return Draft(ids[row], {name: rows[row] for name, rows in vectors.items()}, payloads[row])
+def _draft(id: Id, vectors: Mapping[str, FloatArray], payload: Payload, row: int) -> Draft:
+    return Draft(id, {name: rows[row] for name, rows in vectors.items()}, payload)
 
 
 def _payloads(payload: Sequence[Payload | None] | None, n: int) -> list[Payload]:

@@ -22,6 +22,7 @@ from crossfade.gallery.gallery import Gallery
 from crossfade.gallery.moves import State, check_move
 from crossfade.gallery.prepare import unmapped
 from crossfade.gallery.record import Record, append, change_phase, read_record, read_state
+from crossfade.gallery.refit import forget_refits
 from crossfade.gallery.state import GalleryState, JobSettings, Phase
 from crossfade.stores import Store, open_store
 from crossfade.stores.uri import redact_uri
@@ -327,6 +328,7 @@ def _seen(state: GalleryState, present: State | None) -> State:
 
 
 def _drop_mapped(store: Store, state: GalleryState) -> None:
+    forget_refits(store)
     if state.mapped is not None:
         store.drop_space(state.mapped.name)
     store.flush()

@@ -178,6 +178,20 @@ MOVES: dict[str, Move] = {
             by_user=False,
         ),
         _move(
+            "refit",
+            [State.RUNNING],
+            [State.RUNNING],
+            "The forward map was fitted again on backfilled items.",
+            by_user=False,
+        ),
+        _move(
+            "remap",
+            [State.RUNNING],
+            [State.RUNNING],
+            "All items not yet backfilled are mapped by it.",
+            by_user=False,
+        ),
+        _move(
             "complete",
             [State.RUNNING],
             [State.COMPLETE],

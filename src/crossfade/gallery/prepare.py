@@ -11,7 +11,7 @@ from crossfade.gallery.state import GalleryState
 from crossfade.stores import Id, Item, Outcome, Store, VectorWrite
 from crossfade.upgrade import Upgrade
 
-__all__ = ["map_old_vectors", "unmapped"]
+__all__ = ["map_old_vectors", "mapped_writes", "unmapped"]
 
 _ROWS = 1024
 _MOST_PASSES = 10
@@ -25,23 +25,30 @@ def unmapped(store: Store, spaces: Upgrade | GalleryState) -> int:
 
 
 def map_old_vectors(
-    store: Store, upgrade: Upgrade, progress: Callable[[int, int], None] | None = None
+    store: Store,
+    upgrade: Upgrade,
+    space: str,
+    progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write the mapped vector of every item that holds an old one and lacks it.
 
     The writes are conditional on the item's version, and an item that has its mapped vector is
     not read again: it may be interrupted and repeated at will.
 
+    Args:
+        upgrade: with the map in use.
+        space: the name of the mapped vectors' space, the same whatever the map in use.
+
     Returns:
         How many vectors were written.
     """
     written = 0
     for _ in range(_MOST_PASSES):
-        left = unmapped(store, upgrade)
+        left = store.count(has=upgrade.source.name, lacks=space)
         if not left:
             store.flush()
             return written
-        for done in _one_pass(store, upgrade):
+        for done in _one_pass(store, upgrade, space):
             written += done
             left -= done
             if progress is not None:
@@ -52,32 +59,22 @@ def map_old_vectors(
     )
 
 
-def _one_pass(store: Store, upgrade: Upgrade) -> Iterator[int]:
-    """Map batch by batch, yielding how many vectors each wrote."""
-    assert upgrade.mapped is not None
-    after = None
-    while batch := _batch(store, upgrade, after):
-        after = batch[-1].id
-        holding = [item for item in batch if upgrade.source.name in item.vectors]
-        if holding:
-            outcomes = store.set_vectors(upgrade.mapped.name, _writes(upgrade, holding))
-            yield outcomes.count(Outcome.APPLIED)
-
-
-def _batch(store: Store, upgrade: Upgrade, after: Id | None) -> list[Item]:
-    assert upgrade.mapped is not None
-    return store.scan(
-        after=after,
-        n=_ROWS,
-        lacks=upgrade.mapped.name,
-        vectors=[upgrade.source.name],
-        payload=False,
-    )
-
-
-def _writes(upgrade: Upgrade, items: Sequence[Item]) -> list[VectorWrite]:
-    mapped = upgrade.map_items(np.stack([item.vectors[upgrade.source.name] for item in items]))
+def mapped_writes(upgrade: Upgrade, source: str, items: Sequence[Item]) -> list[VectorWrite]:
+    """The mapped vectors of items that hold an old one, for the versions that were read."""
+    mapped = upgrade.map_items(np.stack([item.vectors[source] for item in items]))
     assert mapped is not None
     return [
         VectorWrite(item.id, item.version, row) for item, row in zip(items, mapped, strict=True)
     ]
+
+
+def _one_pass(store: Store, upgrade: Upgrade, space: str) -> Iterator[int]:
+    """Map batch by batch, yielding how many vectors each wrote."""
+    after: Id | None = None
+    source = upgrade.source.name
+    while batch := store.scan(after=after, n=_ROWS, lacks=space, vectors=[source], payload=False):
+        after = batch[-1].id
+        holding = [item for item in batch if source in item.vectors]
+        if holding:
+            outcomes = store.set_vectors(space, mapped_writes(upgrade, source, holding))
+            yield outcomes.count(Outcome.APPLIED)

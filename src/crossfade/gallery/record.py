@@ -134,6 +134,8 @@ def change_phase(
         GalleryStateError: somebody else has changed it.
     """
     following = replace(present, phase=phase)
+    if phase in (Phase.FINISHED, Phase.ROLLED_BACK):
+        following = replace(following, fitted=None)
     shown = after or phase.state
     move = next(
         move.name

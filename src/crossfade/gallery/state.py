@@ -12,7 +12,7 @@ them out. What a user sees is finer, see :class:`crossfade.gallery.moves.State`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -20,7 +20,7 @@ from crossfade.embeddings import Space
 from crossfade.gallery.moves import State
 from crossfade.upgrade import Upgrade
 
-__all__ = ["GalleryState", "JobSettings", "Phase"]
+__all__ = ["GalleryState", "JobSettings", "MapGeneration", "Phase"]
 
 
 class Phase(StrEnum):
@@ -65,8 +65,30 @@ class JobSettings:
 
 
 @dataclass(frozen=True)
+class MapGeneration:
+    """The forward map in use, once it was fitted again; see :mod:`.generations`.
+
+    Attributes:
+        number: from 1.
+        pairs: how many it was fitted on, backfilled items among them.
+        sha256, parts: of its content, and in how many pointers that is kept.
+        rewritten: whether every item not yet backfilled has its mapped vector by it; until
+            then some have theirs by an earlier one.
+    """
+
+    number: int
+    pairs: int
+    sha256: str
+    parts: int
+    rewritten: bool = False
+
+
+@dataclass(frozen=True)
 class GalleryState:
-    """The upgrade a gallery goes through, and how far it is."""
+    """The upgrade a gallery goes through, and how far it is.
+
+    ``fitted`` is None while the forward map is the upgrade's own.
+    """
 
     upgrade_id: str
     source: Space
@@ -74,6 +96,7 @@ class GalleryState:
     mapped: Space | None
     phase: Phase
     settings: JobSettings | None = None
+    fitted: MapGeneration | None = None
 
     @classmethod
     def of(
@@ -84,16 +107,20 @@ class GalleryState:
 
     def is_of(self, upgrade: Upgrade) -> bool:
         """Whether ``upgrade`` is the one that the gallery goes through."""
-        return self == GalleryState.of(upgrade, self.phase, self.settings)
+        of_it = GalleryState.of(upgrade, self.phase, self.settings)
+        return self == replace(of_it, fitted=self.fitted)
 
     def to_fields(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self)
+        fields = asdict(self)
+        if self.fitted is None:
+            del fields["fitted"]  # as releases wrote it that knew nothing of it
+        return fields
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> GalleryState:
         """From :meth:`to_fields`; KeyError, TypeError or ValueError if they are no state."""
-        mapped, settings = fields["mapped"], fields["settings"]
+        mapped, settings, fitted = fields["mapped"], fields["settings"], fields.get("fitted")
         return cls(
             upgrade_id=fields["upgrade_id"],
             source=Space(**fields["source"]),
@@ -101,4 +128,5 @@ class GalleryState:
             mapped=Space(**mapped) if mapped else None,
             phase=Phase(fields["phase"]),
             settings=JobSettings(**settings) if settings else None,
+            fitted=MapGeneration(**fitted) if fitted else None,
         )

@@ -28,12 +28,14 @@ class Pace:
         max_items: stop after so many. batch_size: items given to the encoder at once.
         workers: threads that call the encoder side by side.
         throttle: how far it is held back.
+        refit: fit the forward map again as items are moved, if the upgrade can.
     """
 
     max_items: int | None = None
     batch_size: int = 64
     workers: int = 1
     throttle: Throttle = field(default_factory=Throttle)
+    refit: bool = True
 
 
 def backfill(
@@ -71,6 +73,7 @@ def backfill(
             seed=settings.seed if settings else None,
             batch_size=pace.batch_size,
             throttle=pace.throttle,
+            refit=pace.refit,
             actor=actor,
         )
         with _stoppable(job):

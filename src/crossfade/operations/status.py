@@ -101,6 +101,7 @@ def _seen_from_outside(record: Record, journal: Journal) -> JobStatus:
         order=job.order if job else "",
         seed=job.seed if job else 0,
         workers=len(workers),
+        generation=record.state.fitted.number if record.state.fitted else 0,
     )
 
 

@@ -2,20 +2,32 @@
 
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.interpolation import Interpolation
+from crossfade.upgrade.moments import Moments, ridge_map
 from crossfade.upgrade.ordering import Ordering
+from crossfade.upgrade.refit import MILESTONES, Refit, milestone_at, sample_mask, share_to_fit
+from crossfade.upgrade.shares import new_side_share, old_share
 from crossfade.upgrade.transform import Affine, Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
 from crossfade.upgrade.upgrade import Mode, OldSide, Side, Upgrade
 
 __all__ = [
+    "MILESTONES",
     "Affine",
     "Calibration",
     "Interpolation",
     "Mode",
+    "Moments",
     "OldSide",
     "Ordering",
+    "Refit",
     "Side",
     "Transform",
     "TwoEncoder",
     "Upgrade",
+    "milestone_at",
+    "new_side_share",
+    "old_share",
+    "ridge_map",
+    "sample_mask",
+    "share_to_fit",
 ]

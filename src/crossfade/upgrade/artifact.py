@@ -8,16 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from crossfade.durable import replace_folder
-from crossfade.embeddings import FloatArray, Space
+from crossfade.embeddings import Space
 from crossfade.errors import ArtifactError, InvalidInput
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.interpolation import Interpolation
+from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.ordering import Ordering
+from crossfade.upgrade.refit import Refit
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
 from crossfade.upgrade.upgrade import Side, Upgrade
@@ -29,6 +32,8 @@ MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
 OTHERS = (WEIGHTS,)
 """What an upgrade folder holds beside the manifest."""
+_Tensors = dict[str, NDArray[Any]]
+_MOMENTS = ("mean_x", "mean_y", "xx", "xy")
 _TRANSFORMS = ("psi", "forward", "rho", "uncertainty")
 
 
@@ -83,7 +88,7 @@ def _manifest(upgrade: Upgrade, weights: bytes) -> dict[str, Any]:
 
 
 def _content(upgrade: Upgrade) -> dict[str, Any]:
-    two, between = upgrade.two_encoder, upgrade.interpolation
+    two, between, again = upgrade.two_encoder, upgrade.interpolation, upgrade.refit
     transforms = {
         name: transform.describe()
         for name in _TRANSFORMS
@@ -102,12 +107,13 @@ def _content(upgrade: Upgrade) -> dict[str, Any]:
         # Left out where there is none, so that the ids of other upgrades stay what they were.
         **({} if between is None else {"interpolation": between.describe()}),
         **({} if upgrade.ordering is None else {"ordering": upgrade.ordering.describe()}),
+        **({} if again is None else {"refit": _describe_refit(again)}),
         "report": dict(upgrade.report),
     }
 
 
-def _tensors(upgrade: Upgrade) -> dict[str, FloatArray]:
-    tensors = {}
+def _tensors(upgrade: Upgrade) -> _Tensors:
+    tensors: _Tensors = {}
     for name in _TRANSFORMS:
         transform: Transform | None = getattr(upgrade, name)
         if transform is not None:
@@ -117,16 +123,29 @@ def _tensors(upgrade: Upgrade) -> dict[str, FloatArray]:
     if upgrade.two_encoder is not None:
         tensors["two_encoder.reference_old"] = upgrade.two_encoder.reference_old
         tensors["two_encoder.reference_new"] = upgrade.two_encoder.reference_new
+    if upgrade.refit is not None:
+        moments = upgrade.refit.moments
+        tensors |= {f"refit.{name}": getattr(moments, name) for name in _MOMENTS}
+        tensors["refit.marks"] = upgrade.refit.marks
     return tensors
 
 
-def _restore(manifest: Mapping[str, Any], tensors: Mapping[str, FloatArray]) -> Upgrade:
+def _describe_refit(again: Refit) -> dict[str, Any]:
+    return {
+        "pairs": again.moments.n,
+        "penalty": again.penalty,
+        "shares_follow": again.shares_follow,
+    }
+
+
+def _restore(manifest: Mapping[str, Any], tensors: _Tensors) -> Upgrade:
     transforms = {
         name: Transform.restore(description, _of(name, tensors))
         for name, description in manifest["transforms"].items()
     }
     two, between = manifest["two_encoder"], manifest.get("interpolation")
     ordering = manifest.get("ordering")
+    again = manifest.get("refit")
     return Upgrade(
         method=manifest["method"],
         source=Space(**manifest["source"]),
@@ -144,6 +163,14 @@ def _restore(manifest: Mapping[str, Any], tensors: Mapping[str, FloatArray]) -> 
         ),
         interpolation=None if between is None else Interpolation.restore(between),
         ordering=None if ordering is None else Ordering.restore(ordering, _of("ordering", tensors)),
+        refit=None
+        if again is None
+        else Refit(
+            Moments(again["pairs"], **{name: tensors[f"refit.{name}"] for name in _MOMENTS}),
+            tensors["refit.marks"],
+            again["penalty"],
+            again["shares_follow"],
+        ),
         report=manifest["report"],
     )
 

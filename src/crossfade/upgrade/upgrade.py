@@ -13,7 +13,10 @@ from crossfade.embeddings import FloatArray, Space, unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.interpolation import Interpolation
+from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.ordering import Ordering
+from crossfade.upgrade.refit import Refit
+from crossfade.upgrade.shares import new_side_share, old_share
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.two_encoder import Combiner, SampleScores, TwoEncoder
 
@@ -79,6 +82,7 @@ class Upgrade:
     interpolation: Interpolation | None = None
     uncertainty: Transform | None = None
     ordering: Ordering | None = None
+    refit: Refit | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -114,6 +118,7 @@ class Upgrade:
                 self.source.dim, self.target.dim, has_forward=self.forward is not None
             )
         self._check_sample()
+        self._check_refit()
 
     def _check_sample(self) -> None:
         two = self.two_encoder
@@ -124,6 +129,18 @@ class Upgrade:
                 raise InvalidInput(
                     f"two-encoder sample has shape {rows.shape}, wanted (m, {space.dim})"
                 )
+
+    def _check_refit(self) -> None:
+        if self.refit is None:
+            return
+        if self.forward is None or self.forward.layers or self.rho is not None:
+            raise InvalidInput("only a linear forward map without rho can be fitted again")
+        widths = (len(self.refit.moments.mean_x), len(self.refit.moments.mean_y))
+        if widths != (self.source.dim, self.target.dim):
+            raise InvalidInput(
+                f"moments of {widths[0]} and {widths[1]} dimensions, "
+                f"wanted {self.source.dim} and {self.target.dim}"
+            )
 
     @cached_property
     def id(self) -> str:
@@ -180,6 +197,30 @@ class Upgrade:
         if searched is None:
             searched = self.two_encoder.reference_old
         return searched, self.store_new(self.two_encoder.reference_new)
+
+    def refitted(self, extra: Moments) -> Upgrade:
+        """This upgrade with its forward map fitted on its pairs and on backfilled items.
+
+        It maps items and reads scores; what it is, its spaces and its id, stays with the
+        original.
+
+        Args:
+            extra: moments of the items' old and stored vectors, fitted on by none before.
+
+        Raises:
+            InvalidInput: it carries nothing to fit again.
+        """
+        if self.refit is None:
+            raise InvalidInput(f"method {self.method!r} carries nothing to fit its map again")
+        return self.with_map(self.refit.forward(extra), self.refit.moments.n + extra.n)
+
+    def with_map(self, forward: Transform, pairs: int) -> Upgrade:
+        """This upgrade with another forward map, fitted on so many pairs."""
+        rule, refit = self.two_encoder, self.refit
+        if rule is not None and refit is not None and refit.shares_follow:
+            weight = old_share(pairs / max(self.source.dim, self.target.dim))
+            rule = replace(rule, weight=weight, new_weight=new_side_share(weight))
+        return replace(self, forward=forward, two_encoder=rule)
 
     def old_side(
         self, query_new: Any, query_old: Any | None = None, mode: Mode | str = Mode.ONE_ENCODER

@@ -1,0 +1,58 @@
+"""Fitting the forward map again in between: what a run does when coverage passes a milestone.
+
+The worker that sees it first does it, the others go on moving items. The order of effects is
+that of :mod:`crossfade.gallery.refit`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from crossfade.gallery import Gallery
+from crossfade.gallery.coverage import CoverageGauge
+from crossfade.gallery.refit import fit_again, is_due, rewrite_mapped
+
+__all__ = ["Refitting"]
+
+
+class Refitting:
+    """Of one run, for all its workers.
+
+    Args:
+        stopped: whether to let go; what was begun is gone on with by the next run.
+        observe: called with the name of each step (``crossfade.gallery.refit.STEPS``).
+    """
+
+    def __init__(
+        self, gallery: Gallery, stopped: Callable[[], bool], observe: Callable[[str], None]
+    ) -> None:
+        self._gallery = gallery
+        self._stopped = stopped
+        self._observe = observe
+        self._coverage = CoverageGauge(gallery.store, gallery.upgrade.stored.name)
+        self._lock = threading.Lock()
+
+    def after_chunk(self) -> None:
+        """Fit again and rewrite, if it is due and no other worker is at it."""
+        if self._gallery.upgrade.refit is None or not self._lock.acquire(blocking=False):
+            return
+        try:
+            coverage = self._coverage.read()
+            store, upgrade = self._gallery.store, self._gallery.upgrade
+            if is_due(store, upgrade, coverage):
+                fit_again(store, upgrade, coverage, self._stopped, self._observe)
+                self._rewrite()
+        finally:
+            self._lock.release()
+
+    def go_on(self) -> None:
+        """Rewrite what a run that was stopped or killed has left; for the first of a job's runs."""
+        with self._lock:
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        fitted = self._gallery.state.fitted
+        if fitted is not None and not fitted.rewritten:
+            upgrade = self._gallery.applied()
+            rewrite_mapped(self._gallery.store, upgrade, fitted, self._stopped, self._observe)

@@ -1,0 +1,88 @@
+"""The upgrade at every coverage of a backfill that fits its forward map again.
+
+What a gallery does, simulated: at each milestone the map is fitted on its pairs and on the items
+backfilled by then that were not among them (:mod:`crossfade.upgrade.refit`), and maps all others
+from then on. The gallery's job sees that a milestone was passed only after a batch; here it is
+seen at once.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossfade.embeddings import Pairs
+from crossfade.upgrade import (
+    MILESTONES,
+    Moments,
+    Refit,
+    Upgrade,
+    sample_mask,
+    share_to_fit,
+)
+
+__all__ = ["Generations"]
+
+_ROUNDING = 1e-9
+
+
+class Generations:
+    """Which map is in use at which coverage.
+
+    Args:
+        rows_in_order: ``(n,)`` rows of the gallery, the one that is backfilled first in front.
+    """
+
+    def __init__(self, upgrade: Upgrade, gallery: Pairs, rows_in_order: NDArray[np.intp]) -> None:
+        self._upgrade = upgrade
+        self._gallery = gallery
+        self._rows = rows_in_order
+        self._after: list[tuple[int, Upgrade]] | None = None
+
+    @property
+    def change(self) -> bool:
+        """Whether the map may change on the way."""
+        return self._upgrade.refit is not None
+
+    def at(self, coverage: float) -> Upgrade:
+        """The upgrade with the map in use once so much is backfilled."""
+        if self._upgrade.refit is None:
+            return self._upgrade
+        if self._after is None:
+            self._after = _generations(
+                self._upgrade, self._upgrade.refit, self._gallery, self._rows
+            )
+        backfilled = int(np.rint(coverage * len(self._rows)))
+        present = self._upgrade
+        for items, following in self._after:
+            if items <= backfilled:
+                present = following
+        return present
+
+
+def _generations(
+    upgrade: Upgrade, refit: Refit, gallery: Pairs, rows: NDArray[np.intp]
+) -> list[tuple[int, Upgrade]]:
+    """Each later generation, with the number of backfilled items that it begins at."""
+    found = []
+    fitted = refit.moments.n
+    for milestone in MILESTONES:
+        items = math.ceil(milestone * len(rows) - _ROUNDING)
+        extra = _moments(refit, gallery, rows[:items])
+        if extra is not None and refit.has_grown(fitted, extra.n):
+            fitted = refit.moments.n + extra.n
+            found.append((items, upgrade.refitted(extra)))
+    return found
+
+
+def _moments(refit: Refit, gallery: Pairs, rows: NDArray[np.intp]) -> Moments | None:
+    """Of the backfilled items that were not fitted on; None if there are none."""
+    share = share_to_fit(len(rows))
+    rows = np.sort(rows[sample_mask(gallery.ids[rows].tolist(), share)])
+    if not len(rows):
+        return None
+    old = gallery.old_rows(rows)
+    fresh = refit.fresh(old)
+    return Moments.of(old[fresh], gallery.new_rows(rows[fresh])) if fresh.any() else None

@@ -1,0 +1,130 @@
+"""Generations of a gallery's forward map: where they are kept, and which one is in use.
+
+The map that an upgrade brings is generation 0. A later one is kept with the collection, in parts
+small enough for any store, under names made of its hash; the gallery's state says which is in
+use. Its parts are written before the state names it, and those of the one before it are kept for
+searches that have just read the state; so a state names nothing that is not there.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import threading
+from collections.abc import Collection, Iterator
+
+import numpy as np
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from crossfade.errors import StoreError
+from crossfade.gallery.state import GalleryState, MapGeneration, Phase
+from crossfade.stores import Store
+from crossfade.upgrade import Affine, Transform, Upgrade
+
+__all__ = ["Generations", "forget_maps", "keep_map", "kept_maps"]
+
+_PART = "crossfade.map.{}.{}"
+_KEPT = "crossfade.maps"
+"""A pointer: which maps are kept, or begun to be, by hash with their number of parts."""
+_PART_CHARACTERS = 256 * 1024
+_MAPPING = (Phase.PREPARING, Phase.SERVING, Phase.FINISHING)
+"""Phases in which items may still be searched by their mapped vectors."""
+
+
+class Generations:
+    """The upgrade as a gallery's state wants it applied. May be used by several threads."""
+
+    def __init__(self, store: Store, upgrade: Upgrade) -> None:
+        self._store = store
+        self._upgrade = upgrade
+        self._lock = threading.Lock()
+        self._loaded: tuple[str, Upgrade] | None = None
+
+    def at(self, state: GalleryState) -> Upgrade:
+        """The upgrade with the forward map that is in use; its spaces and id are the original's.
+
+        Raises:
+            StoreError: the map is not there any more: another has taken its place since the
+                state was read, or it was damaged.
+        """
+        fitted = state.fitted
+        if fitted is None or state.phase not in _MAPPING:
+            return self._upgrade
+        with self._lock:
+            if self._loaded is None or self._loaded[0] != fitted.sha256:
+                forward = _read(self._store, fitted)
+                upgrade = self._upgrade.with_map(forward, fitted.pairs)
+                self._loaded = (fitted.sha256, upgrade)
+            return self._loaded[1]
+
+
+def keep_map(store: Store, forward: Transform, number: int, pairs: int) -> MapGeneration:
+    """Write a map durably beside the collection; no state names it yet."""
+    assert isinstance(forward.skip, Affine) and not forward.layers
+    content = save_tensors({"weight": forward.skip.weight, "bias": forward.skip.bias})
+    sha256 = hashlib.sha256(content).hexdigest()
+    parts = list(_parts(base64.b64encode(content).decode("ascii")))
+    _note(store, sha256, len(parts))
+    for index, part in enumerate(parts):
+        _set(store, _PART.format(sha256, index), part)
+    return MapGeneration(number, pairs, sha256, len(parts))
+
+
+def kept_maps(store: Store) -> frozenset[str]:
+    """Hashes of all maps that are kept, or that somebody has begun to write."""
+    return frozenset(_noted(store))
+
+
+def forget_maps(store: Store, hashes: Collection[str]) -> None:
+    """Forget maps that no state will name again."""
+    noted = _noted(store)
+    for sha256 in hashes:
+        for index in range(noted.get(sha256, 0)):
+            _set(store, _PART.format(sha256, index), None)
+        _note(store, sha256, None)
+
+
+def _read(store: Store, fitted: MapGeneration) -> Transform:
+    parts = [store.read_pointer(_PART.format(fitted.sha256, i)) for i in range(fitted.parts)]
+    content = base64.b64decode("".join(part or "" for part in parts))
+    if hashlib.sha256(content).hexdigest() != fitted.sha256:
+        raise StoreError(
+            f"generation {fitted.number} of the forward map is not there any more, or damaged; "
+            "try again, and if it stays so roll back and start anew"
+        )
+    tensors = load_tensors(content)
+    return Transform(Affine(np.array(tensors["weight"]), np.array(tensors["bias"])))
+
+
+def _parts(text: str) -> Iterator[str]:
+    for start in range(0, len(text), _PART_CHARACTERS):
+        yield text[start : start + _PART_CHARACTERS]
+
+
+def _noted(store: Store) -> dict[str, int]:
+    return _parsed(store.read_pointer(_KEPT))
+
+
+def _parsed(text: str | None) -> dict[str, int]:
+    noted: dict[str, int] = {} if text is None else json.loads(text)
+    return noted
+
+
+def _note(store: Store, sha256: str, parts: int | None) -> None:
+    while True:
+        text = store.read_pointer(_KEPT)
+        noted = _parsed(text)
+        if parts is None:
+            noted.pop(sha256, None)
+        else:
+            noted[sha256] = parts
+        following = json.dumps(noted, sort_keys=True) if noted else None
+        if following == text or store.swap_pointer(_KEPT, text, following):
+            return
+
+
+def _set(store: Store, name: str, value: str | None) -> None:
+    while (present := store.read_pointer(name)) != value:
+        store.swap_pointer(name, present, value)

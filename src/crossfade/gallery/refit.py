@@ -1,0 +1,218 @@
+"""Fitting a gallery's forward map again on its backfilled items. The order of effects, written once:
+
+    1. look      whether a milestone of coverage was passed that was not looked at before
+    2. gather    the backfilled items that still hold their old vector and were not fitted on,
+                 or a sample of them, and fit
+    3. keep      the new map, durably, beside the collection
+    4. decide    one compare-and-set of the gallery's state: from here on the new generation maps
+                 what is written and reads the scores
+    5. rewrite   the mapped vectors of all items that are not yet backfilled
+    6. conclude  in the state: they all are
+
+Killed before 4, nothing has changed, and the next run looks again. Killed in 5, the next run
+rewrites from the beginning. Meanwhile mapped vectors of two generations stand side by side: both
+are estimates of the same new vectors, in one space, and a search compares all of them as they
+are. A vector is written only if its item still has the version that was read, so a user's write
+wins; and writes are conditional on the state, so none that comes after 4 is by the old map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from crossfade.embeddings import FloatArray
+from crossfade.gallery.audit import Entry
+from crossfade.gallery.generations import forget_maps, keep_map, kept_maps
+from crossfade.gallery.prepare import mapped_writes
+from crossfade.gallery.record import append, read_record
+from crossfade.gallery.state import GalleryState, MapGeneration, Phase
+from crossfade.stores import Id, Item, Outcome, Store
+from crossfade.upgrade import (
+    Moments,
+    Refit,
+    Upgrade,
+    milestone_at,
+    sample_mask,
+    share_to_fit,
+)
+
+__all__ = ["STEPS", "fit_again", "forget_refits", "is_due", "rewrite_mapped"]
+
+STEPS = ("gathered", "kept", "decided", "rewriting", "rewritten")
+"""Names of the steps, for observers; ``rewriting`` after each batch."""
+
+_LOOKED = "crossfade.refit"
+_ROWS = 1024
+
+Stopped = Callable[[], bool]
+Observe = Callable[[str], None]
+
+
+def is_due(store: Store, upgrade: Upgrade, coverage: float) -> bool:
+    """Whether the map should be fitted again at this coverage; reads a pointer at most."""
+    milestone = milestone_at(coverage)
+    if upgrade.refit is None or not milestone or coverage >= 1.0:
+        return False
+    return milestone > _looked_at(store, upgrade)
+
+
+def fit_again(
+    store: Store, upgrade: Upgrade, coverage: float, stopped: Stopped, observe: Observe
+) -> MapGeneration | None:
+    """Fit the map again and decide for it; :func:`rewrite_mapped` must follow.
+
+    Returns:
+        The new generation; None if too little has been backfilled that was not fitted on, if
+        it was stopped, or if somebody else has changed the gallery meanwhile.
+    """
+    refit = upgrade.refit
+    assert refit is not None
+    record = read_record(store.read_pointer)
+    state = record.state if record else None
+    if record is None or state is None or state.phase is not Phase.SERVING:
+        return None
+    earlier = kept_maps(store)
+    extra = _gather(store, upgrade, stopped)
+    if stopped():
+        return None
+    observe("gathered")
+    present = state.fitted
+    fitted_on = present.pairs if present else refit.moments.n
+    if extra is None or not refit.has_grown(fitted_on, extra.n):
+        _look(store, upgrade, coverage)
+        return None
+    number = present.number + 1 if present else 1
+    kept = keep_map(store, refit.forward(extra), number, refit.moments.n + extra.n)
+    observe("kept")
+    details = {"generation": number, "pairs": kept.pairs, "coverage": round(coverage, 6)}
+    entry = Entry("refit", record.shown, record.shown, None, details)
+    if append(store, record, replace(state, fitted=kept), entry) is None:
+        return None  # what was kept is forgotten by whoever decides next
+    observe("decided")
+    _look(store, upgrade, coverage)
+    # The generation before stays for searches that have just read the state.
+    in_use = {kept.sha256} | ({present.sha256} if present else set())
+    forget_maps(store, earlier - in_use)
+    return kept
+
+
+def rewrite_mapped(
+    store: Store, upgrade: Upgrade, fitted: MapGeneration, stopped: Stopped, observe: Observe
+) -> bool:
+    """Map all items that are not yet backfilled by a generation; returns whether it is done.
+
+    May be stopped, and repeated, at will. It gives way to a later generation.
+
+    Args:
+        upgrade: with the generation's map; spaces are the state's.
+    """
+    state = _state_of(store, fitted)
+    if state is None or state.mapped is None:
+        return False
+    after: Id | None = None
+    written = 0
+    while not stopped():
+        batch = store.scan(
+            after=after,
+            n=_ROWS,
+            lacks=state.stored.name,
+            vectors=[state.source.name],
+            payload=False,
+        )
+        if not batch:
+            store.flush()
+            return _conclude(store, fitted, written, observe)
+        if _state_of(store, fitted) is None:
+            return False
+        after = batch[-1].id
+        holding = [item for item in batch if state.source.name in item.vectors]
+        if holding:
+            writes = mapped_writes(upgrade, state.source.name, holding)
+            outcomes = store.set_vectors(state.mapped.name, writes)
+            written += outcomes.count(Outcome.APPLIED)
+        observe("rewriting")
+    return False
+
+
+def forget_refits(store: Store) -> None:
+    """Forget all generations and milestones, at an upgrade's end."""
+    forget_maps(store, kept_maps(store))
+    while (looked := store.read_pointer(_LOOKED)) is not None:
+        store.swap_pointer(_LOOKED, looked, None)
+
+
+def _conclude(store: Store, fitted: MapGeneration, written: int, observe: Observe) -> bool:
+    while (state := _state_of(store, fitted)) is not None:
+        record = read_record(store.read_pointer)
+        if record is None or record.state != state:
+            continue
+        done = replace(state, fitted=replace(fitted, rewritten=True))
+        details = {"generation": fitted.number, "items": written}
+        entry = Entry("remap", record.shown, record.shown, None, details)
+        if append(store, record, done, entry) is not None:
+            observe("rewritten")
+            return True
+    return False
+
+
+def _state_of(store: Store, fitted: MapGeneration) -> GalleryState | None:
+    """The gallery's state, if the generation is still the one in use, and to be rewritten."""
+    record = read_record(store.read_pointer)
+    state = record.state if record else None
+    if state is None or state.phase is not Phase.SERVING or state.fitted != fitted:
+        return None
+    return state
+
+
+def _gather(store: Store, upgrade: Upgrade, stopped: Stopped) -> Moments | None:
+    """Moments of the backfilled items that were not fitted on; None if there are none."""
+    refit = upgrade.refit
+    assert refit is not None
+    source, stored = upgrade.source.name, upgrade.stored.name
+    share = share_to_fit(store.count(has=stored))
+    total: Moments | None = None
+    for batch in _batches(store, [source, stored], stopped):
+        both = [item for item in batch if {source, stored} <= item.vectors.keys()]
+        both = [item for item, take in zip(both, _sampled(both, share), strict=True) if take]
+        if both:
+            old = np.stack([item.vectors[source] for item in both])
+            new = np.stack([item.vectors[stored] for item in both])
+            total = _with(refit, total, old, new)
+    return total
+
+
+def _sampled(items: Sequence[Item], share: float) -> Sequence[bool]:
+    taken: list[bool] = sample_mask([item.id for item in items], share).tolist()
+    return taken
+
+
+def _with(refit: Refit, total: Moments | None, old: FloatArray, new: FloatArray) -> Moments | None:
+    fresh = refit.fresh(old)
+    if not fresh.any():
+        return total
+    more = Moments.of(old[fresh], new[fresh])
+    return more if total is None else total + more
+
+
+def _batches(store: Store, vectors: Sequence[str], stopped: Stopped) -> Iterator[list[Item]]:
+    after: Id | None = None
+    while not stopped() and (
+        batch := store.scan(after=after, n=_ROWS, vectors=vectors, payload=False)
+    ):
+        yield batch
+        after = batch[-1].id
+
+
+def _looked_at(store: Store, upgrade: Upgrade) -> float:
+    text = store.read_pointer(_LOOKED)
+    upgrade_id, _, milestone = (text or "").partition(" ")
+    return float(milestone) if upgrade_id == upgrade.id else 0.0
+
+
+def _look(store: Store, upgrade: Upgrade, coverage: float) -> None:
+    wanted = f"{upgrade.id} {milestone_at(coverage)}"
+    while (present := store.read_pointer(_LOOKED)) != wanted:
+        store.swap_pointer(_LOOKED, present, wanted)

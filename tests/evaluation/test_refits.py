@@ -1,0 +1,66 @@
+"""The simulated refits, against slow loops."""
+
+import numpy as np
+import pytest
+
+from crossfade.embeddings import Pairs
+from crossfade.evaluation import evaluate
+from crossfade.evaluation.orders import backfill_order
+from crossfade.evaluation.refits import Generations
+from crossfade.fit.ridge import fit_forward_ridge, fit_refitted_ridge
+from crossfade.fit.settings import FitSettings
+from crossfade.testing import make_world
+from crossfade.upgrade import MILESTONES, Upgrade
+
+WORLD = make_world(items=360, queries=30, noise_old=0.6)
+FITTING, GALLERY = WORLD.gallery.subset(range(60)), WORLD.gallery.subset(range(60, 360))
+UPGRADE = fit_refitted_ridge(FITTING, FitSettings())
+
+
+def together(first: Pairs, second: Pairs) -> Pairs:
+    return Pairs.of(
+        np.concatenate([first.ids, second.ids]),
+        np.concatenate([first.old, second.old]),
+        np.concatenate([first.new, second.new]),
+    )
+
+
+def fitted_at_once(coverage: float, order: np.ndarray) -> Upgrade:
+    """The map at a coverage, the slow way: fitted on the pairs and what is backfilled."""
+    passed = [at for at in MILESTONES if np.ceil(at * 300 - 1e-9) <= np.rint(coverage * 300)]
+    if not passed:
+        return UPGRADE
+    rows = order[: int(np.ceil(passed[-1] * 300 - 1e-9))]
+    return fit_forward_ridge(together(FITTING, GALLERY.subset(rows)), FitSettings())
+
+
+@pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
+def test_every_point_of_the_curve_is_by_the_map_fitted_at_the_last_milestone(mode: str) -> None:
+    result = evaluate(UPGRADE, GALLERY, WORLD.queries, mode=mode)
+    order = backfill_order("random", GALLERY, UPGRADE, seed=0)
+    for step in (0, 1, 4, 8):
+        coverage = step / 10
+        alone = fitted_at_once(coverage, order)
+        again = Generations(UPGRADE, GALLERY, order).at(coverage)
+        # The sample for two encoders stays, so that what differs is the map and its share.
+        np.testing.assert_allclose(
+            again.map_items(GALLERY.old), alone.map_items(GALLERY.old), atol=1e-5
+        )
+        fixed = evaluate(again, GALLERY, WORLD.queries, mode=mode, refit=False)
+        assert result.metrics["map"][step] == pytest.approx(fixed.metrics["map"][step], abs=1e-9)
+
+
+def test_it_helps_where_pairs_are_few_and_changes_neither_end() -> None:
+    with_refits = evaluate(UPGRADE, GALLERY, WORLD.queries)
+    without = evaluate(UPGRADE, GALLERY, WORLD.queries, refit=False)
+    assert with_refits.metrics["map"][0] == without.metrics["map"][0]
+    assert with_refits.metrics["map"][-1] == without.metrics["map"][-1]
+    assert with_refits.auc["map"] > without.auc["map"] + 0.005
+
+
+@pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
+def test_pairs_that_are_the_gallery_itself_are_not_counted_twice(mode: str) -> None:
+    upgrade = fit_refitted_ridge(GALLERY, FitSettings())
+    with_refits = evaluate(upgrade, GALLERY, WORLD.queries, mode=mode)
+    without = evaluate(upgrade, GALLERY, WORLD.queries, mode=mode, refit=False)
+    assert np.array_equal(with_refits.metrics["map"], without.metrics["map"])
