@@ -1,4 +1,4 @@
-"""Fitting a gallery's forward map again on its backfilled items. The order of effects, written once:
+"""Fitting a gallery's forward map again on its backfilled items. The order of effects:
 
     1. look      whether a milestone of coverage was passed that was not looked at before
     2. gather    the backfilled items that still hold their old vector and were not fitted on,

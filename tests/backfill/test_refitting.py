@@ -1,0 +1,137 @@
+"""A job that fits the forward map again on its way."""
+
+from pathlib import Path
+
+import crashing_refit
+import numpy as np
+import pytest
+
+from crossfade.backfill import Backfill, JobState
+from crossfade.embeddings import FloatArray
+from crossfade.evaluation import evaluate
+from crossfade.fit.ridge import fit_refitted_ridge
+from crossfade.fit.settings import FitSettings
+from crossfade.gallery import Gallery, open_gallery
+from crossfade.gallery.generations import kept_maps
+from crossfade.gallery.record import read_log, verify_log
+from crossfade.stores import Item
+from crossfade.testing import FakeEncoder, make_world, run_script
+from crossfade.upgrade import MILESTONES, Moments
+
+SCRIPT = Path(__file__).with_name("crashing_refit.py")
+ITEMS, FITTED = 300, 60
+WORLD = make_world(items=ITEMS + FITTED, queries=20, noise_old=0.6)
+GALLERY = WORLD.gallery.subset(range(ITEMS))
+UPGRADE = fit_refitted_ridge(WORLD.gallery.subset(range(ITEMS, ITEMS + FITTED)), FitSettings())
+
+
+def embed(item: Item) -> FloatArray:
+    return WORLD.gallery.new[item.payload["row"]]
+
+
+def filled(uri: str) -> Gallery:
+    gallery = open_gallery(uri, UPGRADE)
+    gallery.upsert(GALLERY.ids, old=GALLERY.old, payload=[{"row": row} for row in range(ITEMS)])
+    return gallery
+
+
+def reciprocal_ranks(gallery: Gallery, mode: str) -> list[float]:
+    queries = WORLD.queries
+    found = gallery.search(queries.new, ITEMS, query_old=queries.old, mode=mode)
+    assert queries.labels is not None and GALLERY.labels is not None
+    ranks = []
+    for label, hits in zip(queries.labels, found, strict=True):
+        labels = GALLERY.labels[[int(hit.id) for hit in hits]]
+        ranks.append(1 / (1 + int(np.argmax(labels == label))))
+    return ranks
+
+
+@pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
+def test_at_every_coverage_the_gallery_answers_what_the_evaluation_says(mode: str) -> None:
+    result = evaluate(UPGRADE, GALLERY, WORLD.queries, order="gallery", mode=mode)
+    fixed = evaluate(UPGRADE, GALLERY, WORLD.queries, order="gallery", mode=mode, refit=False)
+    grid = {round(step * ITEMS / 10): step for step in range(11)}
+    milestones = {int(np.ceil(at * ITEMS - 1e-9)) for at in MILESTONES}
+    moved = 0
+    with filled("memory://") as gallery:
+        job = Backfill(gallery, FakeEncoder(embed), order="gallery")
+        for items in sorted(grid.keys() | milestones):
+            if items:
+                job.run(max_items=items - moved)
+            moved = items
+            if items in grid:
+                wanted = result.metrics["mrr"][grid[items]]
+                assert np.mean(reciprocal_ranks(gallery, mode)) == pytest.approx(wanted, abs=1e-6)
+    # Which says something: without refits the curve is another.
+    assert np.abs(np.subtract(result.metrics["mrr"], fixed.metrics["mrr"])).max() > 0.01
+
+
+def test_it_can_be_left_out() -> None:
+    with filled("memory://") as gallery:
+        Backfill(gallery, FakeEncoder(embed), refit=False).run(max_items=100)
+        assert gallery.state.fitted is None and not kept_maps(gallery.store)
+
+
+def test_status_and_audit_log_tell_of_it() -> None:
+    with filled("memory://") as gallery:
+        job = Backfill(gallery, FakeEncoder(embed), batch_size=8, flush_seconds=0.0)
+        status = job.run(max_items=200)
+        assert status.generation >= 2
+        log = "\n".join(read_log(gallery.store.read_pointer))
+        assert log.count('"refit"') == log.count('"remap"') == status.generation
+        assert job.run().state is JobState.COMPLETE
+        assert verify_log(gallery.store.read_pointer).whole
+        job.finish()
+        assert verify_log(gallery.store.read_pointer).whole
+        assert job.status().generation == 0
+
+
+def test_several_workers_fit_it_once_a_milestone() -> None:
+    with filled("memory://") as gallery:
+        job = Backfill(gallery, FakeEncoder(embed, latency_seconds=0.001), batch_size=4)
+        status = job.run(workers=4)
+        assert status.state is JobState.COMPLETE
+        assert 1 <= status.generation <= len(MILESTONES)
+        assert len(kept_maps(gallery.store)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("step", "times"), [("kept", 1), ("decided", 1), ("rewriting", 2), ("decided", 2)]
+)
+def test_killed_in_the_middle_the_next_run_goes_on(tmp_path: Path, step: str, times: int) -> None:
+    uri, world = f"qdrant://{tmp_path}/gallery", crashing_refit.WORLD
+    rows = range(crashing_refit.ITEMS)
+    upgrade = crashing_refit.upgrade()
+    with open_gallery(uri, upgrade) as gallery:
+        payload = [{"row": row} for row in rows]
+        gallery.upsert(world.gallery.ids[rows], old=world.gallery.old[rows], payload=payload)
+    run = run_script(SCRIPT, uri, step, str(times))
+    assert run.killed, run.errors
+    with open_gallery(uri, upgrade) as gallery:
+        hits = gallery.search(world.queries.new[:1], len(rows))[0]
+        assert {hit.id for hit in hits} == set(rows)
+        Backfill(gallery, FakeEncoder(crashing_refit.embed)).run(max_items=1)
+        fitted = gallery.state.fitted
+        assert fitted is not None and fitted.rewritten
+        check_every_waiting_item_is_mapped_by(gallery, fitted.pairs)
+
+
+def check_every_waiting_item_is_mapped_by(gallery: Gallery, pairs: int) -> None:
+    """By the map in use, which is one fitted on so many of the items that were backfilled."""
+    upgrade, applied = gallery.upgrade, gallery.applied()
+    assert upgrade.mapped is not None and upgrade.refit is not None
+    names = [upgrade.source.name, upgrade.stored.name, upgrade.mapped.name]
+    items = gallery.store.scan(n=10_000, vectors=names)
+    moved = [item for item in items if upgrade.stored.name in item.vectors]
+    waiting = [item for item in items if upgrade.stored.name not in item.vectors]
+    assert waiting and pairs - upgrade.refit.moments.n <= len(moved)
+    old, mapped = (np.stack([item.vectors[name] for item in waiting]) for name in names[::2])
+    np.testing.assert_allclose(mapped, applied.map_items(old), atol=1e-5)
+    both = [np.stack([item.vectors[name] for item in moved]) for name in names[:2]]
+    again = upgrade.refitted(Moments.of(*both)).map_items(old)
+    assert again is not None
+    # A few items were moved since: about the same map, and not the one that it began with.
+    cosines = np.einsum("ij,ij->i", mapped, again)
+    began = upgrade.map_items(old)
+    assert began is not None
+    assert cosines.mean() > np.einsum("ij,ij->i", mapped, began).mean()
