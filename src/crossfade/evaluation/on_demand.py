@@ -2,7 +2,8 @@
 
 A query's candidates are its N best items that are not yet backfilled, named in turn by the old
 view and the mapped one; re-extracted, they score as backfilled items do. The estimates of all
-others stay as they are. (What a gallery does with ``search(..., reextract=N)``.)
+others stay as they are, by the map that the upgrade brings: refits are the job's, and not in it.
+(What a gallery does with ``search(..., reextract=N)``.)
 """
 
 from __future__ import annotations
