@@ -14,7 +14,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from crossfade.durable import replace_folder
-from crossfade.embeddings import Space
+from crossfade.embeddings import FloatArray, Space
 from crossfade.errors import ArtifactError, InvalidInput
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.interpolation import Interpolation
