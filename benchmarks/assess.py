@@ -48,8 +48,8 @@ _REGRET_HEADER = (
     "Regret is a point more than 0.5 % of the old model's value below it. It is warned of if any "
     "evidence says that it is likely or possible: kinds of items that fitting never saw too, "
     "which the measured gallery may not hold.\n\n"
-    "| suite | method | predicted worst point, each evidence | regret, predicted | measured worst point "
-    "| |\n|---|---|---|---|---|---|\n"
+    "| suite | method | predicted worst point, each evidence | regret, predicted "
+    "| measured worst point | |\n|---|---|---|---|---|---|\n"
 )
 
 
@@ -180,8 +180,8 @@ def _regret_row(run: dict[str, Any]) -> str:
         (False, False): "rightly not warned of",
     }
     return (
-        f"| {run['suite']} | {one['method']} | {evidence} | {one['regret']} | {100 * one['measured']:+.1f} % "
-        f"| {came_true[warned, regretted]} |\n"
+        f"| {run['suite']} | {one['method']} | {evidence} | {one['regret']} "
+        f"| {100 * one['measured']:+.1f} % | {came_true[warned, regretted]} |\n"
     )
 
 
