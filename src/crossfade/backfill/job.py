@@ -23,9 +23,10 @@ from crossfade.backfill.refitting import Refitting
 from crossfade.backfill.reporting import Reporter
 from crossfade.backfill.standing import at_rest, read_status
 from crossfade.backfill.status import JobState, JobStatus, ParkedItem
+from crossfade.backfill.streak import Streak
 from crossfade.backfill.sweep import sweep
 from crossfade.backfill.throttle import Brake, Throttle
-from crossfade.backfill.worker import Pace, Streak, Worker
+from crossfade.backfill.worker import Pace, Worker
 from crossfade.errors import CrossfadeError, GalleryStateError, InvalidInput
 from crossfade.gallery import Gallery, Phase
 from crossfade.gallery.encoding import Encoder, Encoding, Retry

@@ -31,14 +31,15 @@ from crossfade.backfill.behind import Behind
 from crossfade.backfill.journal import Leased, Settled
 from crossfade.backfill.membership import Member
 from crossfade.backfill.part import Part, PartSize
+from crossfade.backfill.streak import Streak
 from crossfade.backfill.throttle import Brake
-from crossfade.errors import CrossfadeError, EncoderError
+from crossfade.errors import CrossfadeError
 from crossfade.gallery import Gallery
-from crossfade.gallery.encoding import Encoded, Encoding
+from crossfade.gallery.encoding import Encoding
 from crossfade.gallery.write_back import write_back
 from crossfade.stores import Id
 
-__all__ = ["STEPS", "Pace", "Streak", "Worker"]
+__all__ = ["STEPS", "Pace", "Worker"]
 
 STEPS = ("leased", "read", "encoded", "written", "flushed", "journaled")
 """Names of the steps, in order; an observer is called after each."""
@@ -49,10 +50,6 @@ _FASTER = 16
 """A chunk is at most so many times the one before: each ends with a flush, so few are small."""
 _WORK_A_FLUSH = 9
 """The least time of work for each flush, in units of the flush."""
-_HOPELESS = 8
-"""So many failed items before the first success mean that the encoder is at fault."""
-_HOPELESS_LATER = 256
-"""So many failed items in a row after a success mean the same."""
 
 
 @dataclass(frozen=True)
@@ -86,41 +83,6 @@ class Pace:
         fitting = items * self.flush_after(last_flush_seconds) / max(seconds, 1e-6)
         batches = round(min(fitting, _FASTER * items, _LARGEST_CHUNK) / self.batch_size)
         return self.batch_size * max(batches, 1)
-
-
-class Streak:
-    """How many items have failed in a row, for all workers of a run.
-
-    An encoder that has worked may meet a run of bad items; one that dies, an endless run.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._failures = 0
-        self._succeeded = False
-
-    def check(self, encoded: Encoded, failed_before: set[Id]) -> None:
-        """Stop a job whose encoder can't do anything before it parks the whole gallery.
-
-        Items that it has failed on before say nothing new, and are parked again at no loss.
-
-        Raises:
-            EncoderError: too many have failed.
-        """
-        fresh = [id for id in encoded.failures if id not in failed_before]
-        with self._lock:
-            if encoded.vectors:
-                self._failures, self._succeeded = 0, True
-                return
-            self._failures += len(fresh)
-            if not fresh or self._failures < (_HOPELESS_LATER if self._succeeded else _HOPELESS):
-                return
-            which = "last" if self._succeeded else "first"
-            raise EncoderError(
-                f"the encoder failed on all of the {which} {self._failures} items: "
-                f"{encoded.failures[fresh[0]]}. The items stay in the queue; mend the encoder "
-                "and run again"
-            )
 
 
 class Worker:
