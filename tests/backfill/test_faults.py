@@ -223,9 +223,9 @@ def test_a_long_run_of_bad_items_that_are_tried_again_does_not_stop_the_job(
     embed = lambda item: world.gallery.new[item.payload["row"]]  # noqa: E731
     first = Backfill(gallery, FakeEncoder(embed, poison=bad), batch_size=4, flush_seconds=0.0)
     with monkeypatch.context() as patch:
-        patch.setattr("crossfade.backfill.worker._HOPELESS", 1000)
+        patch.setattr("crossfade.backfill.streak._HOPELESS", 1000)
         assert first.run().state is JobState.PARKED
-    monkeypatch.setattr("crossfade.backfill.worker._HOPELESS_LATER", 30)
+    monkeypatch.setattr("crossfade.backfill.streak._HOPELESS_LATER", 30)
     assert first.retry_parked() == 100
     # Ninety are as bad as before; all are tried, and the ten that were mended are moved.
     second = Backfill(gallery, FakeEncoder(embed, poison=range(90)), batch_size=4)

@@ -344,7 +344,7 @@ def test_an_encoder_that_fails_on_everything_stops_the_job_and_parks_nothing(
 def test_an_encoder_that_dies_on_the_way_stops_the_job_before_it_parks_everything(
     gallery: Gallery, world: World, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossfade.backfill.worker._HOPELESS_LATER", 20)
+    monkeypatch.setattr("crossfade.backfill.streak._HOPELESS_LATER", 20)
     calls = iter(range(1_000))
 
     def dying(item: Item) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
