@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from crossfade.backfill.behind import Behind
-from crossfade.backfill.journal import Entry, Journal, Page
+from crossfade.backfill.journal import Entry, Journal
 from crossfade.gallery import Gallery
 from crossfade.orders import Scoring
 from crossfade.stores import Id, Item
@@ -35,11 +35,8 @@ def sweep(
     Raises:
         InvalidInput: the order returned something else than keys.
     """
-    space = gallery.upgrade.stored.name
-    if (seed := scoring.random_seed) is not None:
-        first = journal.enqueue_at_random(space, seed)
-        if first is not None:
-            return _follow(first, partial(journal.enqueue_at_random, space, seed), stopped)
+    if scoring.random_seed is not None and journal.can_enqueue_at_random:
+        return _queue_pages(journal, gallery.upgrade.stored.name, scoring.random_seed, stopped)
     queued = 0
     coming = Behind(partial(_page, gallery, scoring, None))
     try:
@@ -58,20 +55,19 @@ def sweep(
     return None
 
 
-def _follow(
-    page: Page, enqueue: Callable[[Id | None], Page | None], stopped: Callable[[], bool]
+def _queue_pages(
+    journal: Journal, space: str, seed: int, stopped: Callable[[], bool]
 ) -> int | None:
-    """Let the journal go on behind a first page."""
+    """Let the journal queue the items itself."""
     queued = 0
-    following: Page | None = page
-    while following is not None:
-        queued += following.queued
-        if following.last is None:
+    after: Id | None = None
+    while not stopped():
+        page = journal.enqueue_at_random(space, seed, after)
+        queued += page.queued
+        if page.last is None:
             return queued
-        if stopped():
-            return None
-        following = enqueue(following.last)
-    return queued
+        after = page.last
+    return None
 
 
 def _page(gallery: Gallery, scoring: Scoring, after: Id | None) -> list[Item]:

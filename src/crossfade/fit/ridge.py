@@ -45,15 +45,7 @@ def fit_forward_ridge(
     a rewrite of every stored vector. The mapped vectors are L2-normalised again; that
     normalisation is what the same map on the query's side can't do.
     """
-    affine = ridge_map(pair_moments(pairs, forward=True), settings.ridge_penalty)
-    return Upgrade(
-        method="forward_ridge",
-        source=pairs.source,
-        target=pairs.target,
-        side=Side.ITEMS,
-        forward=Transform(affine),
-        two_encoder=two_encoder_reference(pairs, settings),
-    )
+    return _forward_ridge(pairs, pair_moments(pairs, forward=True), settings)
 
 
 def fit_refitted_ridge(
@@ -64,9 +56,10 @@ def fit_refitted_ridge(
     The same map at coverage 0. The artifact carries the moments of its pairs, to which those of
     items that hold both vectors are added; see :mod:`crossfade.upgrade.refit`.
     """
-    upgrade = fit_forward_ridge(pairs, settings, progress)
+    moments = pair_moments(pairs, forward=True)
+    upgrade = _forward_ridge(pairs, moments, settings)
     again = Refit(
-        _stored(pair_moments(pairs, forward=True)),
+        _stored(moments),
         np.empty(0, dtype=np.uint64),
         settings.ridge_penalty,
         settings.two_encoder_weight is None and settings.two_encoder_new_weight is None,
@@ -77,6 +70,17 @@ def fit_refitted_ridge(
     ]
     again = replace(again, marks=np.unique(np.concatenate(marks)))
     return replace(upgrade, method="refitted_ridge", refit=again)
+
+
+def _forward_ridge(pairs: Pairs, moments: Moments, settings: FitSettings) -> Upgrade:
+    return Upgrade(
+        method="forward_ridge",
+        source=pairs.source,
+        target=pairs.target,
+        side=Side.ITEMS,
+        forward=Transform(ridge_map(moments, settings.ridge_penalty)),
+        two_encoder=two_encoder_reference(pairs, settings),
+    )
 
 
 def _stored(moments: Moments) -> Moments:

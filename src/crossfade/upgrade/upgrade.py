@@ -67,6 +67,7 @@ class Upgrade:
         uncertainty: old -> one number, how unsure ``forward`` is of an item, or None; read it
             with :meth:`Transform.raw`.
         ordering: what orders of backfilling go by, or None.
+        refit: what it takes to fit ``forward`` again on backfilled items, or None.
         report: what fitting measured: data hash, settings, held-out curve, seconds.
     """
 

@@ -121,8 +121,9 @@ def test_the_server_queues_in_the_same_random_order_as_any_other_journal(
         journal.begin(JobRow("upgrade", "random", 7))
         journal.join("w", 60)
         journal.begin_sweep("w")
+        assert journal.can_enqueue_at_random
         first = journal.enqueue_at_random("new %s", 7)
-        assert first is not None and first.queued == len(ids)
+        assert first.queued == len(ids)
         assert journal.enqueue_at_random("new %s", 7) == Page(first.last, 0)
         assert journal.enqueue_at_random("new %s", 7, first.last) == Page(None, 0)
         journal.end_sweep("w")

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from crossfade.backfill.status import JobState, ParkedItem
-from crossfade.errors import JobLocked
+from crossfade.errors import JobLocked, StoreError
 from crossfade.stores import Id
 
 __all__ = [
@@ -248,22 +248,19 @@ class Journal(ABC):
         different items.
         """
 
-    def enqueue_at_random(
-        self,
-        space: str,  # noqa: ARG002
-        seed: int,  # noqa: ARG002
-        after: Id | None = None,  # noqa: ARG002
-    ) -> Page | None:
+    @property
+    def can_enqueue_at_random(self) -> bool:
+        """Whether it lives with the items and computes random keys itself."""
+        return False
+
+    def enqueue_at_random(self, space: str, seed: int, after: Id | None = None) -> Page:  # noqa: ARG002
         """Queue the next items that lack a vector of a space, in random order, as
         :meth:`enqueue` does, without sending them here.
 
         Args:
             after: the last item of the page before, in the store's order of ids.
-
-        Returns:
-            None from a journal that can't.
         """
-        return None
+        raise StoreError("this journal does not see the items: scan them, and enqueue them")
 
     @abstractmethod
     def end_sweep(self, worker: str) -> None:

@@ -206,9 +206,11 @@ class PostgresJournal(Journal):
             lambda connection: self._tables.execute(connection, statement, *given).rowcount
         )
 
-    def enqueue_at_random(self, space: str, seed: int, after: Id | None = None) -> Page | None:
-        if not self._layout.has_plain_keys:
-            return None
+    @property
+    def can_enqueue_at_random(self) -> bool:
+        return self._layout.has_plain_keys
+
+    def enqueue_at_random(self, space: str, seed: int, after: Id | None = None) -> Page:
         column = self._catalog.column(space)
         statement = sql.SQL(_QUEUE_PAGE).format(
             key=self._layout.key,
