@@ -65,7 +65,9 @@ def test_the_best_uncertainty_is_the_logarithm_of_the_cost() -> None:
 
 
 def test_the_classification_cost_is_what_a_slow_loop_computes() -> None:
-    mapped, classifier, labels = torch.randn(4, 3), torch.randn(5, 3), torch.tensor([0, 4, 2, 2])
+    # In double precision: a small cost is a difference of large logits.
+    mapped, classifier = (torch.randn(n, 3, dtype=torch.float64) for n in (4, 5))
+    labels = torch.tensor([0, 4, 2, 2])
     cost = classification_cost(mapped, classifier, labels, 0.5)
     for i in range(4):
         logits = [float(mapped[i] @ classifier[c]) / 0.5 for c in range(5)]
