@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from crossfade.backfill.gate import Gate
 from crossfade.backfill.membership import Member
 from crossfade.backfill.status import JobState
 from crossfade.backfill.throttle import Brake
@@ -158,7 +159,7 @@ class Crew:
     conclude: Callable[[], JobState]
     report: Callable[[], None]
     refit: Callable[[], None]
-    _sweeping: threading.Lock = field(default_factory=threading.Lock)
+    _gate: Gate = field(default_factory=Gate)
     _swept: list[int] = field(default_factory=list)
 
     def work(self) -> JobState:
@@ -221,12 +222,8 @@ class Crew:
     def _turn(self, worker: Worker) -> None:
         if self.signals.over() or self.brake.hold():
             return
-        granted = self.budget.reserve(worker.chunk)
-        moved = 0
-        try:
-            moved = worker.move(granted) if granted else 0
-        finally:
-            self.budget.settle(granted, moved)
+        with self._gate.moving() as may_move:
+            moved = self._move(worker) if may_move else 0
         if moved:
             self.report()
             self.refit()
@@ -234,13 +231,21 @@ class Crew:
         counts = self.member.journal.counts()
         if self.budget.is_spent and counts.pending:
             self.signals.end(JobState.PAUSED)
-        elif counts.leased or not self._sweeping.acquire(blocking=False):
-            self.signals.wait(_IDLE_SECONDS)
-        else:
-            try:
+            return
+        with self._gate.sweeping() as may_sweep:
+            if may_sweep and not counts.leased:
                 self._catch_up()
-            finally:
-                self._sweeping.release()
+                return
+        self.signals.wait(_IDLE_SECONDS)
+
+    def _move(self, worker: Worker) -> int:
+        granted = self.budget.reserve(worker.chunk)
+        moved = 0
+        try:
+            moved = worker.move(granted) if granted else 0
+        finally:
+            self.budget.settle(granted, moved)
+        return moved
 
     def _catch_up(self) -> None:
         journal, name = self.member.journal, self.member.name

@@ -7,13 +7,11 @@ All of it may be repeated: what waits already is left as it is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
-from crossfade.backfill.behind import Behind
 from crossfade.backfill.journal import Entry, Journal
 from crossfade.gallery import Gallery
 from crossfade.orders import Scoring
-from crossfade.stores import Id, Item
+from crossfade.stores import Id
 
 __all__ = ["sweep"]
 
@@ -38,20 +36,23 @@ def sweep(
     if scoring.random_seed is not None and journal.can_enqueue_at_random:
         return _queue_pages(journal, gallery.upgrade.stored.name, scoring.random_seed, stopped)
     queued = 0
-    coming = Behind(partial(_page, gallery, scoring, None))
-    try:
-        while not stopped():
-            page = coming.result()
-            if not page:
-                return queued
-            # The next page is read while this one is queued.
-            coming = Behind(partial(_page, gallery, scoring, page[-1].id))
-            keys = scoring.score(page, order)
-            queued += journal.enqueue(
-                [Entry(item.id, item.version, key) for item, key in zip(page, keys, strict=True)]
-            )
-    finally:
-        coming.wait()
+    after: Id | None = None
+    while not stopped():
+        # Queued at once: others may move meanwhile what was read, and it would count twice.
+        page = gallery.store.scan(
+            after=after,
+            n=_ROWS,
+            lacks=gallery.upgrade.stored.name,
+            vectors=scoring.vectors,
+            payload=scoring.payload,
+        )
+        if not page:
+            return queued
+        keys = scoring.score(page, order)
+        queued += journal.enqueue(
+            [Entry(item.id, item.version, key) for item, key in zip(page, keys, strict=True)]
+        )
+        after = page[-1].id
     return None
 
 
@@ -68,13 +69,3 @@ def _queue_pages(
             return queued
         after = page.last
     return None
-
-
-def _page(gallery: Gallery, scoring: Scoring, after: Id | None) -> list[Item]:
-    return gallery.store.scan(
-        after=after,
-        n=_ROWS,
-        lacks=gallery.upgrade.stored.name,
-        vectors=scoring.vectors,
-        payload=scoring.payload,
-    )
