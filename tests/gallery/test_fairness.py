@@ -60,7 +60,7 @@ class SlowStore(MemoryStore):
 def test_a_search_waits_for_one_chunk_of_a_bulk_write_not_for_all(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossfade.gallery.gallery._PUT_ROWS", 10)
+    monkeypatch.setattr("crossfade.gallery.writes._PUT_ROWS", 10)
     gallery = open_gallery(SlowStore(), make_upgrade())
     gallery.upsert(range(10), old=world.gallery.old[:10])
     writer = threading.Thread(target=lambda: gallery.upsert(range(240), old=world.gallery.old))

@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
-from crossfade.embeddings import FloatArray, unit_rows
-from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch, StoreError
-from crossfade.gallery.coverage import CoverageGauge, coverage_of
+from crossfade.errors import GalleryStateError
+from crossfade.gallery.coverage import coverage_of
 from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.generations import Generations
-from crossfade.gallery.merge import Candidate, HitSide
-from crossfade.gallery.on_demand import Demand, OnDemand, check_demand, views_of
+from crossfade.gallery.on_demand import OnDemand, check_demand
 from crossfade.gallery.prepare import map_old_vectors
-from crossfade.gallery.record import Record, change_phase, put_under, read_record
-from crossfade.gallery.request import Request
-from crossfade.gallery.sides import TwoSides
+from crossfade.gallery.record import change_phase, read_record_of
+from crossfade.gallery.request import Queries, Request
+from crossfade.gallery.search import Hit, Searcher
+from crossfade.gallery.sequence_count import SequenceCount
 from crossfade.gallery.state import GalleryState, Phase
-from crossfade.gallery.wanted import View
-from crossfade.stores import Draft, Filter, Id, Payload, Store
-from crossfade.stores.checks import check_k, plain_ids
+from crossfade.gallery.writes import Writer
+from crossfade.stores import Filter, Id, Payload, Store
+from crossfade.stores.checks import check_k
 from crossfade.upgrade import Mode, Upgrade
 
-__all__ = ["Gallery", "Hit"]
-
-_QUIET_ATTEMPTS = 3
-_PUT_ROWS = 4096
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One search result.
-
-    Attributes:
-        score: similarity on the new side's scale; higher is closer.
-        side: ``"new"`` if the item's new embedding was found, ``"old"`` otherwise.
-    """
-
-    id: Id
-    score: float
-    side: HitSide
-    payload: Payload
+__all__ = ["Gallery"]
 
 
 class Gallery:
@@ -62,11 +40,10 @@ class Gallery:
         """Where it is, for messages; without credentials."""
         self.write_lock = FairLock()
         """Held while items are written and while the gallery's phase is decided."""
-        # Odd while items are written that may go from the new side back to the old one.
-        self._moves_back = 0
-        self._sides = TwoSides(store, upgrade.source, upgrade.stored, upgrade.mapped)
-        self._coverage = CoverageGauge(store, upgrade.stored.name)
         self._generations = Generations(store, upgrade)
+        lock, moves_back = self.write_lock, SequenceCount()
+        self._searcher = Searcher(store, upgrade, self._generations, lock, moves_back)
+        self._writer = Writer(store, upgrade, self._generations, lock, moves_back)
         self._on_demand = OnDemand(store, upgrade, self.write_lock)
         if encoder is not None:
             self.use_encoder(encoder)
@@ -74,7 +51,7 @@ class Gallery:
     @property
     def state(self) -> GalleryState:
         """The durable state: which upgrade, and how far."""
-        return self._recorded()[1]
+        return read_record_of(self.store, self.upgrade)[1]
 
     def applied(self) -> Upgrade:
         """The upgrade with the forward map in use, which a backfill may have fitted again.
@@ -175,15 +152,13 @@ class Gallery:
             EncoderMisconfigured: the encoder is another model than the gallery was begun with.
             GalleryStateError: the mode can't be answered in the gallery's present phase.
         """
-        mode = Mode(mode)
+        queries = Queries(query_new, query_old, Mode(mode))
         request = Request(check_k(k), filter, exact)
         demand = check_demand(reextract, reextract_later, budget_ms)
-        views = self._views(query_new, query_old, mode, demand)
-        if views and demand.now:
-            self._move_now(views, request, demand)
-        hits = self._hits(query_new, query_old, mode, request)
-        if views and demand.later:
-            self._on_demand.move_later(views, request, demand)
+        views = self._on_demand.views(queries, demand)
+        self._on_demand.move_now(views, request, demand)
+        hits = self._searcher.search(queries, request)
+        self._on_demand.move_later(views, request, demand)
         return hits
 
     def upsert(
@@ -212,20 +187,11 @@ class Gallery:
             SpaceMismatch: embeddings of another dimension.
             GalleryStateError: the gallery's phase has no place for these vectors.
         """
-        listed = plain_ids(ids, unique=True)
-        vectors = self._vectors(len(listed), new, old)
-        payloads = _payloads(payload, len(listed))
-        for start in range(0, len(listed), _PUT_ROWS):
-            rows = range(start, min(start + _PUT_ROWS, len(listed)))
-            with self.write_lock:
-                while not self._put(listed, vectors, payloads, rows):
-                    pass  # another process has changed the phase meanwhile, or noted a move
+        self._writer.upsert(ids, new, old, payload)
 
     def delete(self, ids: Iterable[Any]) -> int:
         """Delete items from both sides; returns how many there were."""
-        listed = plain_ids(ids)
-        with self.write_lock:
-            return self.store.delete(listed)
+        return self._writer.delete(ids)
 
     def prepare(self, *, progress: Callable[[int, int], None] | None = None) -> int:
         """Map the old vectors of all items that lack a mapped one, without any encoder.
@@ -268,233 +234,3 @@ class Gallery:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _views(
-        self, query_new: Any | None, query_old: Any | None, mode: Mode, demand: Demand
-    ) -> list[View]:
-        """What names candidates to move; nothing where nothing is wanted, or left to move."""
-        if not demand.now and not demand.later:
-            return []
-        if mode is Mode.OLD:
-            raise InvalidInput(
-                "mode 'old' answers as the old system did and moves nothing: leave reextract and "
-                "reextract_later out"
-            )
-        self._on_demand.require_means(demand)
-        if query_new is None or self.state.phase is not Phase.SERVING:
-            return []
-        return views_of(self.upgrade, query_new, query_old, mode)
-
-    def _move_now(self, views: list[View], request: Request, demand: Demand) -> None:
-        try:
-            self._on_demand.move_now(views, request, demand)
-        except (StoreError, SpaceMismatch):
-            if self.state.phase is Phase.SERVING:
-                raise
-            # A side was dropped under the search for candidates: there is nothing to move.
-
-    def _hits(
-        self, query_new: Any | None, query_old: Any | None, mode: Mode, request: Request
-    ) -> list[list[Hit]]:
-        attempt = partial(self._attempt, query_new, query_old, mode, request)
-        for _ in range(_QUIET_ATTEMPTS):
-            hits, current = attempt()
-            if current:
-                return hits
-        # Writers are too busy for a quiet moment: make one.
-        with self.write_lock:
-            return attempt()[0]
-
-    def _attempt(
-        self, query_new: Any | None, query_old: Any | None, mode: Mode, request: Request
-    ) -> tuple[list[list[Hit]], bool]:
-        """Hits, and whether no write has come between that could hide an item from them."""
-        with self.store.reading_one_moment() as one_moment:
-            state, moves = self.state, self._moves_back
-            has_old_side = self._has_old_side(state.phase)
-            try:
-                find = self._finder(query_new, query_old, mode, state, has_old_side=has_old_side)
-                hits, current = self._with_payloads(find(request))
-            except (StoreError, SpaceMismatch):
-                is_as_before = self._has_old_side(state.phase) is has_old_side
-                now = self.state
-                same = (now.phase, now.fitted) == (state.phase, state.fitted)
-                if one_moment or (same and is_as_before):
-                    raise
-                return [], False  # a side was dropped, or the map replaced, under the search
-            quiet = moves % 2 == 0 and moves == self._moves_back
-            return hits, one_moment or (current and quiet)
-
-    def _has_old_side(self, phase: Phase) -> bool:
-        """Whether items may still be on the old side.
-
-        To finish is decided by looking at what is there once it was announced: until the old
-        vectors are dropped, it may be taken back.
-        """
-        if phase is Phase.FINISHING:
-            stored, source = self.upgrade.stored.name, self.upgrade.source.name
-            return source in self.store.spaces() and self.store.count(lacks=stored) > 0
-        return phase is not Phase.FINISHED
-
-    def _finder(
-        self,
-        query_new: Any | None,
-        query_old: Any | None,
-        mode: Mode,
-        state: GalleryState,
-        *,
-        has_old_side: bool,
-    ) -> Callable[[Request], list[list[Candidate]]]:
-        """The search to make, with its queries checked and mapped."""
-        phase = state.phase
-        if mode is Mode.OLD:
-            return self._old_finder(query_old, phase)
-        if phase in (Phase.PREPARING, Phase.ROLLING_BACK, Phase.ROLLED_BACK):
-            raise GalleryStateError(_NOT_YET[phase])
-        if query_new is None:
-            raise InvalidInput(f"{mode.value} mode needs query_new, the new model's embedding")
-        stored_queries = self.upgrade.store_new(query_new)
-        if not has_old_side:
-            return lambda request: _only(self._sides.search_new(stored_queries, request), "new")
-        if phase is Phase.FINISHING:
-            # All but what came at the last moment is on the new side: no need to mix two models.
-            mode = Mode.ONE_ENCODER
-        if mode is Mode.TWO_ENCODER and not self.upgrade.can_use_two_encoders:
-            raise InvalidInput(
-                f"method {self.upgrade.method!r} has no rule for two encoders; "
-                "use mode='one-encoder'"
-            )
-        queries = self._generations.at(state).old_side(query_new, query_old, mode)
-        if queries.two_encoder is None:
-            return lambda request: self._sides.search_both(queries, request)
-        coverage = self._coverage.read()
-        return lambda request: self._sides.search_with_both_encoders(queries, request, coverage)
-
-    def _old_finder(
-        self, query_old: Any | None, phase: Phase
-    ) -> Callable[[Request], list[list[Candidate]]]:
-        if phase in (Phase.FINISHING, Phase.FINISHED):
-            raise GalleryStateError("mode 'old' is over: the old vectors were dropped by finish")
-        if query_old is None:
-            raise InvalidInput("mode 'old' needs query_old, the old model's embedding")
-        queries = unit_rows(query_old, dim=self.upgrade.source.dim, name="query_old")
-        return lambda request: _only(self._sides.search_old(queries, request), "old")
-
-    def _with_payloads(self, found: list[list[Candidate]]) -> tuple[list[list[Hit]], bool]:
-        """Hits, and whether all items are still there as they were found."""
-        ids = list({candidate.id for listed in found for candidate in listed})
-        items = dict(zip(ids, self.store.get(ids), strict=True))
-        current = True
-        hits: list[list[Hit]] = []
-        for listed in found:
-            hits.append([])
-            for candidate in listed:
-                item = items[candidate.id]
-                current &= item is not None and item.version == candidate.version
-                if item is not None:
-                    hit = Hit(candidate.id, candidate.score, candidate.side, item.payload)
-                    hits[-1].append(hit)
-        return hits, current
-
-    def _vectors(self, n: int, new: Any | None, old: Any | None) -> dict[str, FloatArray]:
-        if new is None and old is None:
-            raise InvalidInput("give new or old embeddings, or both; an item needs one to be found")
-        vectors: dict[str, FloatArray] = {}
-        if not n:
-            return vectors
-        if old is not None:
-            rows = unit_rows(old, dim=self.upgrade.source.dim, name="old")
-            vectors[self.upgrade.source.name] = rows
-        if new is not None:
-            vectors[self.upgrade.stored.name] = self.upgrade.store_new(new)
-        for name, rows in vectors.items():
-            if len(rows) != n:
-                raise InvalidInput(f"{len(rows)} embeddings of {name!r} for {n} ids; one an id")
-        return vectors
-
-    def _recorded(self) -> tuple[Record, GalleryState]:
-        """The durable record, and the state in it."""
-        record = read_record(self.store.read_pointer)
-        state = record.state if record else None
-        if record is None or state is None or state.upgrade_id != self.upgrade.id:
-            raise GalleryStateError(
-                "another upgrade has been started on the gallery since; open it again"
-            )
-        return record, state
-
-    def _put(
-        self,
-        ids: Sequence[Id],
-        vectors: Mapping[str, FloatArray],
-        payloads: Sequence[Payload],
-        rows: range,
-    ) -> bool:
-        """Put some rows, unless the record changes meanwhile; returns whether they were."""
-        record, state = self._recorded()
-        part = slice(rows.start, rows.stop)
-        placed = self._placed({name: all[part] for name, all in vectors.items()}, state)
-        drafts = [_draft(ids[row], placed, payloads[row], row - rows.start) for row in rows]
-        with self._moving_back(placed):
-            return put_under(self.store, record, drafts)
-
-    def _placed(
-        self, vectors: Mapping[str, FloatArray], state: GalleryState
-    ) -> Mapping[str, FloatArray]:
-        """An item's vectors as the gallery's present phase has a place for them.
-
-        Raises:
-            GalleryStateError: one that was given has none.
-        """
-        phase, source, mapped = state.phase, self.upgrade.source.name, self.upgrade.mapped
-        if phase in (Phase.FINISHING, Phase.FINISHED) and source in vectors:
-            raise GalleryStateError(
-                "the gallery is finished: give new embeddings only, no old ones"
-            )
-        if phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
-            if self.upgrade.stored.name in vectors:
-                raise GalleryStateError("the gallery was rolled back: give old embeddings only")
-        elif mapped is not None and source in vectors:
-            # By the map in use, which is part of the record that the write depends on.
-            rows = self._generations.at(state).map_items(vectors[source])
-            assert rows is not None
-            return {**vectors, mapped.name: rows}
-        return vectors
-
-    @contextmanager
-    def _moving_back(self, vectors: Mapping[str, FloatArray]) -> Iterator[None]:
-        if self.upgrade.stored.name in vectors:
-            yield
-            return
-        self._moves_back += 1
-        try:
-            yield
-        finally:
-            self._moves_back += 1
-
-
-_NOT_YET: Mapping[Phase, str] = {
-    Phase.PREPARING: "old vectors are still to be mapped: call prepare() first; "
-    "until then mode='old' answers",
-    Phase.ROLLING_BACK: "the gallery is being rolled back; mode='old' answers",
-    Phase.ROLLED_BACK: "the gallery was rolled back to the old system: mode='old' answers; "
-    "start an upgrade again with start_gallery(uri, upgrade)",
-}
-
-
-def _only(found: list[list[Any]], side: HitSide) -> list[list[Candidate]]:
-    return [
-        [Candidate(match.id, match.version, match.score, side) for match in matches]
-        for matches in found
-    ]
-
-
-def _draft(id: Id, vectors: Mapping[str, FloatArray], payload: Payload, row: int) -> Draft:
-    return Draft(id, {name: rows[row] for name, rows in vectors.items()}, payload)
-
-
-def _payloads(payload: Sequence[Payload | None] | None, n: int) -> list[Payload]:
-    if payload is None:
-        return [{}] * n
-    if len(payload) != n:
-        raise InvalidInput(f"{len(payload)} payloads for {n} ids; one an id")
-    return [{} if one is None else one for one in payload]

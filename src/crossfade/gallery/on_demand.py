@@ -7,20 +7,21 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from crossfade.embeddings import unit_rows
-from crossfade.errors import InvalidInput
+from crossfade.errors import InvalidInput, SpaceMismatch, StoreError
 from crossfade.gallery.background import Background
 from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.fairness import FairLock
+from crossfade.gallery.record import read_record_of
 from crossfade.gallery.reextraction import Reextraction
-from crossfade.gallery.request import Request
+from crossfade.gallery.request import Queries, Request
+from crossfade.gallery.state import Phase
 from crossfade.gallery.wanted import View, wanted
 from crossfade.stores import Id, Store
 from crossfade.upgrade import Mode, Side, Upgrade
 
-__all__ = ["Demand", "OnDemand", "check_demand", "views_of"]
+__all__ = ["Demand", "OnDemand", "check_demand"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,23 +66,6 @@ def check_demand(reextract: int, reextract_later: int, budget_ms: float | None) 
     return Demand(reextract, reextract_later, time.monotonic() + budget_ms / 1000)
 
 
-def views_of(upgrade: Upgrade, query_new: Any, query_old: Any | None, mode: Mode) -> list[View]:
-    """The views of old-side items that name candidates: the old model's, where the query's old
-    embedding is given, and the mapped one.
-
-    Raises:
-        InvalidInput, SpaceMismatch: as :meth:`Upgrade.old_side` does, and for ``query_old``.
-    """
-    queries = upgrade.old_side(query_new, query_old, mode)
-    mapped = (upgrade.mapped or upgrade.source, queries.search_query)
-    if query_old is None or upgrade.side is Side.NONE:
-        return [mapped]
-    old = unit_rows(query_old, dim=upgrade.source.dim, name="query_old")
-    if len(old) != len(queries.search_query):
-        raise InvalidInput(f"query_old has {len(old)} rows, query_new {len(queries.search_query)}")
-    return [(upgrade.source, old), mapped]
-
-
 class OnDemand:
     """A gallery's re-extraction, as far as it was given the means.
 
@@ -108,32 +92,43 @@ class OnDemand:
         if before is not None:
             before.close()
 
-    def require_means(self, demand: Demand) -> None:
-        """Refuse a demand that nobody can meet.
+    def views(self, queries: Queries, demand: Demand) -> list[View]:
+        """What names candidates to move; nothing where nothing is wanted, or left to move.
 
         Raises:
-            InvalidInput: there is no encoder, or no job.
+            InvalidInput: there is no encoder or no job to meet the demand, or the mode moves
+                nothing; and for queries, as :meth:`Upgrade.old_side`. SpaceMismatch: likewise.
         """
-        if demand.now and self._reextraction is None:
+        if not demand.now and not demand.later:
+            return []
+        if queries.mode is Mode.OLD:
             raise InvalidInput(
-                "reextract needs the new model: open_gallery(uri, upgrade, encoder=...), or "
-                "gallery.use_encoder(...)"
+                "mode 'old' answers as the old system did and moves nothing: leave reextract and "
+                "reextract_later out"
             )
-        if demand.later and self.on_wanted is None:
-            raise InvalidInput(
-                "reextract_later needs a job that takes wanted items: Backfill(gallery, "
-                "...).attach(), or set gallery.on_wanted"
-            )
+        self._require_means(demand)
+        if queries.new is None or not self._is_serving():
+            return []
+        return _views_of(self._upgrade, queries)
 
     def move_now(self, views: Sequence[View], request: Request, demand: Demand) -> None:
         """Move each query's best candidates, as far as the time allows."""
+        if not views or not demand.now:
+            return
         assert self._reextraction is not None
         best = replace(request, k=demand.now)
-        ids = wanted(self._store, views, self._upgrade.stored.name, best)
-        self._reextraction.move(ids, demand.seconds_left())
+        try:
+            ids = wanted(self._store, views, self._upgrade.stored.name, best)
+            self._reextraction.move(ids, demand.seconds_left())
+        except (StoreError, SpaceMismatch):
+            if self._is_serving():
+                raise
+            # A side was dropped under the search for candidates: there is nothing to move.
 
     def move_later(self, views: Sequence[View], request: Request, demand: Demand) -> None:
         """Tell the job of each query's best candidates; returns at once."""
+        if not views or not demand.later:
+            return
         if self._finding.waiting >= _MOST_QUERIES_WAITING:
             _log.warning("more searches than wanted items can be found for; this one is left out")
             return
@@ -155,6 +150,21 @@ class OnDemand:
         if self._reextraction is not None:
             self._reextraction.close()
 
+    def _require_means(self, demand: Demand) -> None:
+        if demand.now and self._reextraction is None:
+            raise InvalidInput(
+                "reextract needs the new model: open_gallery(uri, upgrade, encoder=...), or "
+                "gallery.use_encoder(...)"
+            )
+        if demand.later and self.on_wanted is None:
+            raise InvalidInput(
+                "reextract_later needs a job that takes wanted items: Backfill(gallery, "
+                "...).attach(), or set gallery.on_wanted"
+            )
+
+    def _is_serving(self) -> bool:
+        return read_record_of(self._store, self._upgrade)[1].phase is Phase.SERVING
+
     def _tell(self, views: Sequence[View], request: Request) -> None:
         listener = self.on_wanted
         if listener is None:
@@ -165,3 +175,16 @@ class OnDemand:
         except Exception:
             # The query has been answered; the job comes to these items in its own order.
             _log.warning("wanted items could not be handed to the job", exc_info=True)
+
+
+def _views_of(upgrade: Upgrade, queries: Queries) -> list[View]:
+    """The views of old-side items that name candidates: the old model's, where the query's old
+    embedding is given, and the mapped one."""
+    old_side = upgrade.old_side(queries.new, queries.old, queries.mode)
+    mapped = (upgrade.mapped or upgrade.source, old_side.search_query)
+    if queries.old is None or upgrade.side is Side.NONE:
+        return [mapped]
+    old = unit_rows(queries.old, dim=upgrade.source.dim, name="query_old")
+    if len(old) != len(old_side.search_query):
+        raise InvalidInput(f"query_old has {len(old)} rows, query_new {len(old_side.search_query)}")
+    return [(upgrade.source, old), mapped]

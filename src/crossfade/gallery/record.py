@@ -17,6 +17,7 @@ from crossfade.gallery.audit import AuditLine, Entry, Verdict, chain, verify_lin
 from crossfade.gallery.moves import MOVES, State
 from crossfade.gallery.state import GalleryState, Phase
 from crossfade.stores import Draft, Store
+from crossfade.upgrade import Upgrade
 
 __all__ = [
     "ReadPointer",
@@ -27,6 +28,7 @@ __all__ = [
     "put_under",
     "read_log",
     "read_record",
+    "read_record_of",
     "read_state",
     "verify_log",
 ]
@@ -92,6 +94,21 @@ def read_state(store: Store) -> GalleryState | None:
     """The state kept in a store, or None if no upgrade was started on it."""
     record = read_record(store.read_pointer)
     return record.state if record else None
+
+
+def read_record_of(store: Store, upgrade: Upgrade) -> tuple[Record, GalleryState]:
+    """The record and the state in it, which must be that of ``upgrade``.
+
+    Raises:
+        GalleryStateError: another upgrade has been started since.
+    """
+    record = read_record(store.read_pointer)
+    state = record.state if record else None
+    if record is None or state is None or state.upgrade_id != upgrade.id:
+        raise GalleryStateError(
+            "another upgrade has been started on the gallery since; open it again"
+        )
+    return record, state
 
 
 def put_under(store: Store, record: Record, drafts: Sequence[Draft]) -> bool:

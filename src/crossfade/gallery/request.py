@@ -1,13 +1,29 @@
-"""What a search wants, and one view's answer to it."""
+"""What a search is asked, what it wants, and one view's answer to it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from crossfade.embeddings import FloatArray, Space
 from crossfade.stores import Filter, Match, Store
+from crossfade.upgrade import Mode
 
-__all__ = ["Request", "closest"]
+__all__ = ["Queries", "Request", "closest"]
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """Queries as they were given, unchecked.
+
+    Attributes:
+        new: ``(q, d_new)`` or ``(d_new,)`` by the new model. old: likewise by the old one.
+        mode: which of them to search by.
+    """
+
+    new: Any | None
+    old: Any | None
+    mode: Mode
 
 
 @dataclass(frozen=True, eq=False)
