@@ -1,0 +1,235 @@
+"""The queue of a job in PostgreSQL: which items wait, are at work, or are parked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from psycopg import sql
+
+from crossfade.backfill.journal.base import (
+    BATCHES_KEPT,
+    REPEATED,
+    Entry,
+    Leased,
+    Page,
+    QueueCounts,
+    Settled,
+    TimedBatch,
+    joint_rate,
+)
+from crossfade.backfill.journal.postgres_tables import LEASED, NOW, PARKED, PENDING, STALE, Tables
+from crossfade.backfill.journal.postgres_workers import Workers
+from crossfade.backfill.status import JobState, ParkedItem
+from crossfade.orders.random_keys import RANDOM_KEY_SQL, seed_bytes
+from crossfade.stores import Id
+from crossfade.stores.pgvector import binary
+from crossfade.stores.pgvector.catalog import Catalog, named
+from crossfade.stores.pgvector.connections import Connection, Rows
+from crossfade.stores.pgvector.layout import Layout
+from crossfade.stores.pgvector.text import escape, id_of, key_of, unescape
+
+__all__ = ["Queue"]
+
+_BYTES, _TEXT = 17, 25
+"""The numbers of the types bytea and text."""
+_PAGE_ROWS = 16_384
+_ONCE_MORE = (
+    f"ON CONFLICT (item) DO UPDATE SET state = {PENDING}, priority = {REPEATED}, "
+    "key = excluded.key, version = excluded.version, reason = NULL "
+    f"WHERE q.state = {STALE} OR q.state = {PARKED} AND q.version <> excluded.version"
+)
+_QUEUE_PAGE = (
+    "WITH page AS MATERIALIZED (SELECT {key} AS item, {version} AS version FROM {table} "
+    "WHERE {column} IS NULL AND {key} > %s ORDER BY {key} LIMIT %s), "
+    "queued AS (INSERT INTO {queue} AS q (item, key, version) "
+    f"SELECT item, {RANDOM_KEY_SQL.format(item='item')}, version FROM page "
+    f"{_ONCE_MORE} RETURNING 1) "
+    "SELECT (SELECT item FROM page ORDER BY item DESC LIMIT 1), (SELECT count(*) FROM queued)"
+)
+
+
+class Queue:
+    """The tables of items and of timed batches; each method as :class:`Journal` has it.
+
+    Args:
+        catalog, layout: of the collection, whose own table is read to queue it at random.
+    """
+
+    def __init__(self, tables: Tables, workers: Workers, catalog: Catalog, layout: Layout) -> None:
+        self._tables = tables
+        self._workers = workers
+        self._catalog = catalog
+        self._layout = layout
+
+    def enqueue(self, entries: Sequence[Entry]) -> int:
+        # In the order of keys, so that two who queue the same items don't wait for each other.
+        ordered = sorted(((key_of(one.id), one) for one in entries), key=lambda pair: pair[0])
+        given = [
+            binary.array_of([key for key, _ in ordered], _BYTES),
+            binary.array_of_floats([entry.key for _, entry in ordered]),
+            binary.array_of_integers([entry.version for _, entry in ordered]),
+        ]
+        statement = (
+            "INSERT INTO {queue} AS q (item, key, version) "
+            f"SELECT * FROM unnest(%s::bytea[], %s::float8[], %s::bigint[]) {_ONCE_MORE}"
+        )
+        return self._tables.together(
+            lambda connection: self._tables.execute(connection, statement, *given).rowcount
+        )
+
+    @property
+    def can_enqueue_at_random(self) -> bool:
+        return self._layout.has_plain_keys
+
+    def enqueue_at_random(self, space: str, seed: int, after: Id | None = None) -> Page:
+        column = self._catalog.column(space)
+        statement = sql.SQL(_QUEUE_PAGE).format(
+            key=self._layout.key,
+            version=self._layout.version,
+            table=self._layout.table,
+            column=named(column.column),
+            queue=self._tables.name("queue"),
+        )
+        start = b"" if after is None else key_of(after)
+        given = (start, _PAGE_ROWS, seed_bytes(seed))
+        rows = self._tables.together(
+            lambda connection: connection.execute(statement, given).fetchall()
+        )
+        ((last, queued),) = rows
+        return Page(None if last is None else id_of(last), queued)
+
+    def forget_stale(self, connection: Connection) -> None:
+        """Forget stale items that the sweep, now over, did not find again: moved, or gone."""
+        self._tables.execute(connection, f"DELETE FROM {{queue}} WHERE state = {STALE}")
+
+    def lease(self, n: int, worker: str, seconds: float) -> list[Leased]:
+        def work(connection: Connection) -> Rows:
+            number = self._workers.join(connection, worker, seconds)
+            ready = "SELECT 1 FROM {job} WHERE filled AND state = %s"
+            if self._tables.execute(connection, ready, JobState.RUNNING.value).fetchone() is None:
+                return []
+            return self._tables.execute(
+                connection,
+                # Locked rows stay where they are, so they need not be looked up again.
+                f"WITH first AS (SELECT ctid FROM {{queue}} WHERE state = {PENDING} "
+                "ORDER BY priority DESC, key, item LIMIT %s FOR UPDATE SKIP LOCKED) "
+                f"UPDATE {{queue}} q SET state = {LEASED}, worker = %s FROM first "
+                "WHERE q.ctid = first.ctid "
+                "RETURNING -q.priority, q.key, q.item, q.reason IS NOT NULL",
+                *(n, number),
+            ).fetchall()
+
+        rows = sorted(self._tables.together(work))
+        return [Leased(id_of(key), failed_before) for _, _, key, failed_before in rows]
+
+    def settle(self, worker: str, settled: Settled, seconds: float = 0.0) -> None:
+        def work(connection: Connection) -> None:
+            find = "SELECT number FROM {workers} WHERE name = %s"
+            if (row := self._tables.execute(connection, find, worker).fetchone()) is None:
+                return
+            done = self._strike_leased(connection, row[0], settled.done)
+            self._strike_leased(connection, row[0], settled.gone)
+            self._release(connection, row[0], STALE, settled.stale)
+            self._release(connection, row[0], PENDING, settled.back)
+            self._park(connection, row[0], settled)
+            if done:
+                self._tables.execute(connection, "UPDATE {job} SET done = done + %s", done)
+            if seconds:
+                self._keep_time(connection, done, seconds)
+
+        self._tables.together(work)
+
+    def prioritise(self, ids: Iterable[Id], priority: int) -> int:
+        statement = (
+            "UPDATE {queue} SET priority = %s "
+            f"WHERE item = ANY(%s::bytea[]) AND state = {PENDING} AND priority < %s"
+        )
+        given = (priority, _keys(ids), priority)
+        return self._tables.together(
+            lambda connection: self._tables.execute(connection, statement, *given).rowcount
+        )
+
+    def parked(self, n: int, after: Id | None = None) -> list[ParkedItem]:
+        start = b"" if after is None else key_of(after)
+        rows = self._tables.rows(
+            f"SELECT item, reason FROM {{queue}} WHERE state = {PARKED} AND item > %s "
+            "ORDER BY item LIMIT %s",
+            *(start, n),
+        )
+        return [ParkedItem(id_of(key), unescape(reason)) for key, reason in rows]
+
+    def unpark(self) -> int:
+        statement = (
+            f"UPDATE {{queue}} SET state = {PENDING}, priority = {REPEATED} WHERE state = {PARKED}"
+        )
+        return self._tables.together(
+            lambda connection: self._tables.execute(connection, statement).rowcount
+        )
+
+    def strike(self, ids: Iterable[Id]) -> None:
+        statement = f"DELETE FROM {{queue}} WHERE item = ANY(%s::bytea[]) AND state = {PARKED}"
+        keys = _keys(ids)
+        self._tables.together(lambda connection: self._tables.execute(connection, statement, keys))
+
+    def counts(self) -> QueueCounts:
+        counted = ", ".join(
+            f"count(*) FILTER (WHERE state = {state})" for state in (PENDING, STALE, LEASED, PARKED)
+        )
+        ((done, pending, stale, leased, parked),) = self._tables.rows(
+            f"SELECT coalesce((SELECT done FROM {{job}}), 0), {counted} FROM {{queue}}"
+        )
+        return QueueCounts(done, pending + stale, leased, parked)
+
+    def rate(self) -> float | None:
+        rows = self._tables.rows("SELECT items, ended, seconds FROM {batches}")
+        return joint_rate(TimedBatch(*row) for row in rows)
+
+    def _strike_leased(self, connection: Connection, number: int, ids: Sequence[Id]) -> int:
+        if not ids:
+            return 0
+        struck = self._tables.execute(
+            connection,
+            "DELETE FROM {queue} WHERE item = ANY(%s::bytea[]) "
+            f"AND state = {LEASED} AND worker = %s",
+            *(_keys(ids), number),
+        )
+        return struck.rowcount
+
+    def _release(self, connection: Connection, number: int, state: int, ids: Sequence[Id]) -> None:
+        if ids:
+            self._tables.execute(
+                connection,
+                f"UPDATE {{queue}} SET state = {state}, worker = NULL "
+                f"WHERE item = ANY(%s::bytea[]) AND state = {LEASED} AND worker = %s",
+                *(_keys(ids), number),
+            )
+
+    def _park(self, connection: Connection, number: int, settled: Settled) -> None:
+        if settled.parked:
+            self._tables.execute(
+                connection,
+                f"UPDATE {{queue}} q SET state = {PARKED}, worker = NULL, version = p.version, "
+                "reason = p.reason "
+                "FROM unnest(%s::bytea[], %s::bigint[], %s::text[]) AS p (item, version, reason) "
+                f"WHERE q.item = p.item AND state = {LEASED} AND worker = %s",
+                binary.array_of([key_of(one.id) for one in settled.parked], _BYTES),
+                binary.array_of_integers([one.version for one in settled.parked]),
+                binary.array_of([escape(one.reason).encode() for one in settled.parked], _TEXT),
+                number,
+            )
+
+    def _keep_time(self, connection: Connection, items: int, seconds: float) -> None:
+        self._tables.execute(
+            connection,
+            f"INSERT INTO {{batches}} (items, ended, seconds) VALUES (%s, {NOW}, %s)",
+            *(items, seconds),
+        )
+        self._tables.execute(
+            connection,
+            "DELETE FROM {batches} WHERE number <= (SELECT max(number) FROM {batches}) - %s",
+            BATCHES_KEPT,
+        )
+
+
+def _keys(ids: Iterable[Id]) -> binary.Raw:
+    return binary.array_of(sorted({key_of(id) for id in ids}), _BYTES)
