@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
 
+from crossfade.backfill.audit_trail import AuditTrail
 from crossfade.backfill.crew import Budget, Crew, Outage, Signals
 from crossfade.backfill.ending import end_state, parked_pages
 from crossfade.backfill.journal import JobRow, open_journal
@@ -18,7 +19,6 @@ from crossfade.backfill.membership import (
     working_alone,
 )
 from crossfade.backfill.part import LARGEST_PART
-from crossfade.backfill.pausing import take_note
 from crossfade.backfill.refitting import Refitting
 from crossfade.backfill.reporting import Reporter
 from crossfade.backfill.standing import at_rest, read_status
@@ -27,25 +27,16 @@ from crossfade.backfill.streak import Streak
 from crossfade.backfill.sweep import sweep
 from crossfade.backfill.throttle import Brake, Throttle
 from crossfade.backfill.worker import Pace, Worker
-from crossfade.errors import CrossfadeError, GalleryStateError, InvalidInput
+from crossfade.errors import GalleryStateError, InvalidInput
 from crossfade.gallery import Gallery, Phase
 from crossfade.gallery.encoding import Encoder, Encoding, Retry
 from crossfade.gallery.lifecycle import finish, roll_back
 from crossfade.gallery.model import require_model
 from crossfade.gallery.moves import check_move
-from crossfade.gallery.record import log_move, read_record
 from crossfade.orders import open_order
 from crossfade.stores.checks import plain_ids
 
 __all__ = ["Backfill"]
-
-_ENDS = {
-    JobState.COMPLETE: "complete",
-    JobState.PARKED: "park",
-    JobState.BEHIND: "fall-behind",
-    JobState.PAUSED: "pause",
-}
-"""The move that is recorded at the end of a run."""
 
 
 class Backfill:
@@ -109,6 +100,7 @@ class Backfill:
         self._observe = observe or _ignore
         self._actor = actor
         self._journal = open_journal(gallery.store)
+        self._audit_trail = AuditTrail(gallery, self._journal, actor)
         self._stop = threading.Event()
 
     def run(
@@ -157,10 +149,10 @@ class Backfill:
             self.gallery.prepare(progress=self._stop_preparing)
             require_model(self.gallery.store, self.gallery.upgrade, self._encoder)
             job = self._begin(member)
-            with self._recording_failure(member):
+            with self._audit_trail.recording_failure(member):
                 crew = self._crew(member, job, self._encoder, workers, max_items, progress)
                 member.leave(crew.work())
-            self._log_end()
+            self._audit_trail.record_end()
         status = self.status()
         if progress is not None:
             progress(status)
@@ -229,7 +221,9 @@ class Backfill:
             check_move("retry-parked", before, self.gallery.uri)
             if items := self._journal.unpark():
                 self._journal.set_state(JobState.PAUSED)
-                self._log("retry-parked", JobState.PAUSED, before=before, items=items)
+                self._audit_trail.record(
+                    "retry-parked", JobState.PAUSED, before=before, items=items
+                )
             return items
 
     def rollback(self, *, leave_out: bool = False) -> None:
@@ -286,7 +280,7 @@ class Backfill:
             )
         self._journal.set_state(JobState.RUNNING)
         if self._journal.workers() == [member.name]:
-            self._log("backfill", JobState.RUNNING, before=before)
+            self._audit_trail.record("backfill", JobState.RUNNING, before=before)
         return job
 
     def _crew(
@@ -339,46 +333,6 @@ class Backfill:
     def _stop_preparing(self, done: int, items: int) -> None:  # noqa: ARG002
         if self._stop.is_set():
             raise _Stopped
-
-    @contextmanager
-    def _recording_failure(self, member: Member) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            reason = str(error) or type(error).__name__
-            # A store that is gone must not hide why the job failed; the lease runs out by itself.
-            with suppress(CrossfadeError):
-                member.leave(JobState.PAUSED, reason)
-                self._log_end(error=reason)
-            raise
-
-    def _log_end(self, **details: Any) -> None:
-        """Record how the job stands, unless others go on with it."""
-        job = self._journal.job()
-        if job is None or job.state not in _ENDS or self._journal.workers():
-            return
-        asked_by = take_note(self.gallery.store)
-        if job.state is JobState.PAUSED and self._is_recorded_as_paused():
-            return  # by whoever paused it
-        items, coverage = self.gallery.count, round(self.gallery.coverage, 6)
-        details |= {"items": items, "coverage": coverage}
-        self._log(_ENDS[job.state], job.state, actor=asked_by, **details)
-
-    def _is_recorded_as_paused(self) -> bool:
-        record = read_record(self.gallery.store.read_pointer)
-        return record is not None and record.shown is JobState.PAUSED
-
-    def _log(
-        self,
-        move: str,
-        after: JobState,
-        *,
-        before: JobState | None = None,
-        actor: str | None = None,
-        **details: Any,
-    ) -> None:
-        actor = actor or self._actor
-        log_move(self.gallery.store, move, after, before=before, actor=actor, details=details)
 
     def _at_rest(self) -> JobState:
         """The state, for whoever holds the job and does not work on it yet."""
