@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from users_items import UsersItems
+from users_items import NEW, OLD, UsersItems
 
 from crossfade.stores import Store, open_store
+from crossfade.stores.pgvector.attach import attach
 from crossfade.testing import PostgresServer
 
 _NUMBERS = itertools.count()
@@ -31,3 +32,11 @@ def items(postgres: PostgresServer) -> Iterator[UsersItems]:
     items = UsersItems(postgres, f"shop_{next(_NUMBERS)}")
     yield items
     items.connection.close()
+
+
+@pytest.fixture
+def attached(items: UsersItems) -> Iterator[Store]:
+    """That table as a store, with room for new vectors."""
+    with attach(items.uri, id="id", old_vector="embedding", space=OLD) as store:
+        store.ensure_space(NEW)
+        yield store

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from crossfade.embeddings import FloatArray, normalise
+from crossfade.embeddings import FloatArray, Space, normalise
+from crossfade.stores import Item, Outcome, Store, VectorWrite
 from crossfade.testing import PostgresServer
 
 DIM = 12
 N = 60
+OLD, NEW = Space("old", DIM), Space("new", 5)
 PICTURES = {
     "columns": "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
     "pg_get_expr(d.adbin, d.adrelid), a.attstorage FROM pg_attribute a "
@@ -118,3 +120,18 @@ def text(vector: FloatArray) -> str:
 def some_unit_rows(n: int, dim: int, seed: int) -> FloatArray:
     """Random directions."""
     return normalise(np.random.default_rng(seed).normal(size=(n, dim)).astype(np.float32))
+
+
+def read(store: Store, id: int | str, *vectors: str) -> Item:
+    """An item that must be there."""
+    (item,) = store.get([id], vectors=vectors)
+    assert item is not None
+    return item
+
+
+def attach_new(store: Store, item: Item) -> Outcome:
+    """Write a new vector to an item as it was read."""
+    (outcome,) = store.set_vectors(
+        "new", [VectorWrite(item.id, item.version, some_unit_rows(1, NEW.dim, 1)[0])]
+    )
+    return outcome
