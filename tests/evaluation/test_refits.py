@@ -7,7 +7,7 @@ from crossfade.embeddings import Pairs
 from crossfade.evaluation import evaluate
 from crossfade.evaluation.orders import backfill_order
 from crossfade.evaluation.refits import Generations
-from crossfade.fit.ridge import fit_forward_ridge, fit_refitted_ridge
+from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.testing import make_world
 from crossfade.upgrade import MILESTONES, Upgrade
@@ -31,7 +31,7 @@ def fitted_at_once(coverage: float, order: np.ndarray) -> Upgrade:
     if not passed:
         return UPGRADE
     rows = order[: int(np.ceil(passed[-1] * 300 - 1e-9))]
-    return fit_forward_ridge(together(FITTING, GALLERY.subset(rows)), FitSettings())
+    return fit_refitted_ridge(together(FITTING, GALLERY.subset(rows)), FitSettings())
 
 
 @pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])

@@ -11,9 +11,9 @@ from crossfade import Pairs
 from crossfade.embeddings import unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.fit.low_rank import fit_low_rank, reduced_rank_map
-from crossfade.fit.moments import pair_moments, ridge_map
+from crossfade.fit.moments import pair_moments
 from crossfade.fit.settings import FitSettings
-from crossfade.upgrade import Affine
+from crossfade.upgrade import Affine, ridge_map
 
 
 def noisy_pairs(n: int, d_old: int, d_new: int, seed: int = 0) -> Pairs:

@@ -13,7 +13,8 @@ from sklearn.linear_model import Ridge
 from crossfade import Pairs
 from crossfade.errors import InvalidInput
 from crossfade.fit import moments as module
-from crossfade.fit.moments import pair_moments, ridge_map
+from crossfade.fit.moments import pair_moments
+from crossfade.upgrade import ridge_map
 
 
 def pairs_of(n: int, d_old: int = 6, d_new: int = 9, seed: int = 0) -> Pairs:

@@ -6,12 +6,12 @@ import torch
 
 from crossfade.embeddings import Pairs
 from crossfade.fit.losses import rqt_loss
-from crossfade.fit.moments import pair_moments, ridge_map
+from crossfade.fit.moments import pair_moments
 from crossfade.fit.networks import MapNetwork
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.fit.systems import Batch, TwoSystems
 from crossfade.fit.trained import TrainedMethod, fit_trained
-from crossfade.upgrade import Side, Upgrade
+from crossfade.upgrade import Side, Upgrade, ridge_map
 
 __all__ = ["fit_forward_mlp", "forward_network"]
 

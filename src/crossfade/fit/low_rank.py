@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from crossfade.embeddings import Pairs
-from crossfade.fit.moments import Moments, pair_moments, ridge_map
+from crossfade.fit.moments import Moments, pair_moments
 from crossfade.fit.reference import two_encoder_reference
 from crossfade.fit.settings import FitSettings, ProgressCallback
-from crossfade.upgrade import Affine, Side, Transform, Upgrade
+from crossfade.upgrade import Affine, Side, Transform, Upgrade, ridge_map
 
 __all__ = ["fit_low_rank", "reduced_rank_map"]
 

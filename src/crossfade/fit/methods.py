@@ -109,7 +109,7 @@ _TABLE = (
     ),
     Method(
         "refitted_ridge",
-        "the same, fitted again on backfilled items as their number grows",
+        "the same, a quarter a rotation, fitted again on backfilled items",
         lambda: fit_refitted_ridge,
         closed_form=True,
     ),

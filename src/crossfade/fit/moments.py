@@ -6,9 +6,9 @@ import numpy as np
 
 from crossfade.embeddings import Pairs
 from crossfade.errors import InvalidInput
-from crossfade.upgrade import Moments, ridge_map
+from crossfade.upgrade import Moments
 
-__all__ = ["Moments", "pair_moments", "ridge_map"]
+__all__ = ["Moments", "pair_moments"]
 
 _CHUNK_ROWS = 8_192
 

@@ -7,14 +7,24 @@ from dataclasses import replace
 import numpy as np
 
 from crossfade.embeddings import Pairs
-from crossfade.fit.moments import Moments, pair_moments, ridge_map
+from crossfade.fit.moments import Moments, pair_moments
 from crossfade.fit.reference import two_encoder_reference
 from crossfade.fit.settings import FitSettings, ProgressCallback
-from crossfade.upgrade import Refit, Side, Transform, Upgrade
+from crossfade.upgrade import (
+    Affine,
+    Refit,
+    Side,
+    Transform,
+    Upgrade,
+    ridge_map,
+    turned_ridge_map,
+)
 
 __all__ = ["fit_forward_ridge", "fit_refitted_ridge", "fit_ridge"]
 
 _ROWS = 8_192
+_ROTATION_SHARE = 0.25
+"""Helps where pairs are few or gaps small, costs nothing elsewhere (``docs/experiments.md``)."""
 
 
 def fit_ridge(
@@ -45,40 +55,44 @@ def fit_forward_ridge(
     a rewrite of every stored vector. The mapped vectors are L2-normalised again; that
     normalisation is what the same map on the query's side can't do.
     """
-    return _forward_ridge(pairs, pair_moments(pairs, forward=True), settings)
+    affine = ridge_map(pair_moments(pairs, forward=True), settings.ridge_penalty)
+    return _forward("forward_ridge", pairs, affine, settings)
 
 
 def fit_refitted_ridge(
     pairs: Pairs, settings: FitSettings, progress: ProgressCallback | None = None
 ) -> Upgrade:
-    """Forward ridge that is fitted again on the backfilled items, as their number grows (ours).
+    """Forward ridge, a quarter of it a rotation, fitted again on the backfilled items (ours).
 
-    The same map at coverage 0. The artifact carries the moments of its pairs, to which those of
-    items that hold both vectors are added; see :mod:`crossfade.upgrade.refit`.
+    The artifact carries the moments of its pairs, to which those of items that hold both vectors
+    are added as their number grows; see :mod:`crossfade.upgrade.refit`. For the rotation see
+    :func:`crossfade.upgrade.linear_maps.turned_ridge_map`.
     """
     moments = pair_moments(pairs, forward=True)
-    upgrade = _forward_ridge(pairs, moments, settings)
+    affine = turned_ridge_map(moments, settings.ridge_penalty, _ROTATION_SHARE)
+    upgrade = _forward("refitted_ridge", pairs, affine, settings)
     again = Refit(
         _stored(moments),
         np.empty(0, dtype=np.uint64),
         settings.ridge_penalty,
         settings.two_encoder_weight is None and settings.two_encoder_new_weight is None,
+        _ROTATION_SHARE,
     )
     marks = [
         again.marks_of(pairs.old_rows(slice(start, start + _ROWS)))
         for start in range(0, len(pairs), _ROWS)
     ]
     again = replace(again, marks=np.unique(np.concatenate(marks)))
-    return replace(upgrade, method="refitted_ridge", refit=again)
+    return replace(upgrade, refit=again)
 
 
-def _forward_ridge(pairs: Pairs, moments: Moments, settings: FitSettings) -> Upgrade:
+def _forward(method: str, pairs: Pairs, affine: Affine, settings: FitSettings) -> Upgrade:
     return Upgrade(
-        method="forward_ridge",
+        method=method,
         source=pairs.source,
         target=pairs.target,
         side=Side.ITEMS,
-        forward=Transform(ridge_map(moments, settings.ridge_penalty)),
+        forward=Transform(affine),
         two_encoder=two_encoder_reference(pairs, settings),
     )
 

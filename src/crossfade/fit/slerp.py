@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray, Pairs
-from crossfade.fit.moments import pair_moments, ridge_map
+from crossfade.fit.moments import pair_moments
 from crossfade.fit.settings import FitSettings, ProgressCallback
-from crossfade.upgrade import Interpolation, Side, Transform, Upgrade
+from crossfade.upgrade import Interpolation, Side, Transform, Upgrade, ridge_map
 
 __all__ = ["fit_slerp_adaptive", "fit_slerp_fixed"]
 

@@ -2,7 +2,8 @@
 
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.interpolation import Interpolation
-from crossfade.upgrade.moments import Moments, ridge_map
+from crossfade.upgrade.linear_maps import ridge_map, turned_ridge_map
+from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.refit import MILESTONES, Refit, milestone_at, sample_mask, share_to_fit
 from crossfade.upgrade.shares import new_side_share, old_share
@@ -30,4 +31,5 @@ __all__ = [
     "ridge_map",
     "sample_mask",
     "share_to_fit",
+    "turned_ridge_map",
 ]

@@ -135,6 +135,7 @@ def _describe_refit(again: Refit) -> dict[str, Any]:
         "pairs": again.moments.n,
         "penalty": again.penalty,
         "shares_follow": again.shares_follow,
+        "rotation_share": again.rotation_share,
     }
 
 
@@ -170,6 +171,7 @@ def _restore(manifest: Mapping[str, Any], tensors: _Tensors) -> Upgrade:
             tensors["refit.marks"],
             again["penalty"],
             again["shares_follow"],
+            again.get("rotation_share", 0.0),
         ),
         report=manifest["report"],
     )

@@ -1,4 +1,4 @@
-"""First and second moments of pairs of rows, and the ridge regression that they determine."""
+"""First and second moments of pairs of rows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.upgrade.transform import Affine
-
-__all__ = ["Moments", "ridge_map"]
+__all__ = ["Moments"]
 
 _Float64 = NDArray[np.float64]
 
@@ -50,20 +48,3 @@ class Moments:
             self.xx + other.xx + share * np.outer(apart_x, apart_x),
             self.xy + other.xy + share * np.outer(apart_x, apart_y),
         )
-
-
-def ridge_map(moments: Moments, penalty: float | None = None) -> Affine:
-    """Least squares from x to y with an L2 penalty, centred.
-
-    ``W = (X^T X + penalty * mean eigenvalue * I)^-1 X^T Y``: the penalty is relative, so one
-    value serves every scale. None takes ``0.05 (d / n)^2``, between 1e-5 and 1: held-out
-    reconstruction asks for far more shrinkage than ranking can bear, so it is not asked.
-    """
-    d = len(moments.xx)
-    if penalty is None:
-        penalty = min(1.0, max(1e-5, 0.05 * (d / moments.n) ** 2))
-    # The floor keeps the system solvable when all inputs are the same vector.
-    strength = penalty * max(float(np.trace(moments.xx)) / d, 1e-9)
-    weight = np.linalg.solve(moments.xx + strength * np.eye(d), moments.xy)
-    bias = moments.mean_y - moments.mean_x @ weight
-    return Affine(weight.astype(np.float32), bias.astype(np.float32))

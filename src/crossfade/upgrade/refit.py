@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray
 from crossfade.errors import InvalidInput
-from crossfade.upgrade.moments import Moments, ridge_map
+from crossfade.upgrade.linear_maps import turned_ridge_map
+from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.transform import Transform
 
 __all__ = ["MILESTONES", "Refit", "milestone_at", "sample_mask", "share_to_fit"]
@@ -47,12 +48,14 @@ class Refit:
         marks: ``(m,)`` uint64, sorted: marks of their old vectors.
         penalty: of the ridge; None follows the number of pairs.
         shares_follow: the two-encoder shares follow the number of pairs too.
+        rotation_share: how much of a rotation is in the map, 0 to 1.
     """
 
     moments: Moments
     marks: NDArray[np.uint64]
     penalty: float | None = None
     shares_follow: bool = True
+    rotation_share: float = 0.0
 
     def __post_init__(self) -> None:
         d_x, d_y = len(self.moments.mean_x), len(self.moments.mean_y)
@@ -80,7 +83,8 @@ class Refit:
 
     def forward(self, extra: Moments) -> Transform:
         """The map of the pairs and the extra items together."""
-        return Transform(ridge_map(self.moments + extra, self.penalty))
+        moments = self.moments + extra
+        return Transform(turned_ridge_map(moments, self.penalty, self.rotation_share))
 
     @cached_property
     def _directions(self) -> NDArray[np.float64]:
