@@ -33,9 +33,17 @@ def test_means_are_over_seeds_and_the_worst_is_of_all() -> None:
         "mode": "one-encoder", "order": "random", "quick": False, "encoders": 1,
         "seeds": [0, 1], "old_old": 0.2, "new_new": 0.5, "is_upgrade": True,
         "gain_share": 0.6, "gain_share_spread": 0.1, "worst_point": -0.1, "drop": 0.01,
-        "end_point": 0.0, "rank_1_end_point": 0.01, "negative_flips": 0.15,
+        "mean_curve_drop": 0.0, "end_point": 0.0, "rank_1_end_point": 0.01, "negative_flips": 0.15,
     }  # fmt: skip
     assert group.name == "auto (ridge)"
+
+
+def test_the_drop_of_the_mean_curve_is_less_than_that_of_a_single_order() -> None:
+    falling = {"curve": {"mrr": [0.4, 0.3, 0.5]}, "drop": {"mrr": 0.1}}
+    rising = {"curve": {"mrr": [0.2, 0.26, 0.5]}, "drop": {"mrr": 0.0}}
+    (group,) = groups_of([run(0, 0.5, **falling), run(1, 0.7, **rising)])
+    assert group.figure("drop").max() == 0.1
+    assert group.mean_curve_drop == pytest.approx(0.02)
 
 
 def test_of_a_seed_the_last_run_counts_whatever_its_data() -> None:
@@ -75,7 +83,7 @@ def test_the_tables_hold_the_numbers_and_a_plot_of_each_suite(tmp_path: Path) ->
     for one in (run(0, 0.5), run(1, 0.7), run(0, 0.2, suite="t", new_new={"mrr": 0.1})):
         ledger.append(one)
     tables = write_bench_report(ledger).read_text()
-    assert "| auto (ridge) | 2 | 0.200 → 0.500 | 60 % ± 10.0 | −0.100 | 0.010 |" in tables
+    assert "| auto (ridge) | 2 | 0.200 → 0.500 | 60 % ± 10.0 | −0.100 | 0.010 (0.000) |" in tables
     assert tables.count("this is no upgrade") == 1
     assert "this is no upgrade" in tables.split("## t")[1]
     for name in ("s.svg", "t.svg"):

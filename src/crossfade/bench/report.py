@@ -34,7 +34,8 @@ _LEGEND = """\
 Gain share and its spread (standard deviation) over the seeds: 0 % is the old model until the
 end, 50 % a straight line from old to new, 100 % the new model from the first moment on. Worst
 point: the lowest point against the old model, of all seeds; below zero is regret. Drop: the
-deepest fall on the way, of all seeds. End point and rank-1 end: the last point against the new
+deepest fall on the way, of all seeds, and that of their mean curve in parentheses, which has less
+of a single order's chance in it. End point and rank-1 end: the last point against the new
 model, in the suite's metric and in CMC@1. Negative flips: queries right at rank 1 in the old
 system and wrong now, at the worst coverage. Every run is a line in `runs.jsonl`."""
 
@@ -91,7 +92,7 @@ def _row(group: Group) -> tuple[str, ...]:
         f"{group.figure('old_old').mean():.3f} → {group.figure('new_new').mean():.3f}",
         f"{percent(share.mean())} ± {100 * share.std():.1f}",
         signed(group.figure("worst_point").min()),
-        f"{group.figure('drop').max():.3f}",
+        f"{group.figure('drop').max():.3f} ({group.mean_curve_drop:.3f})",
         signed(group.figure("end_point").mean()),
         signed(group.rank_1_end_point.mean()),
         percent(group.worst_flips.mean(), 1),

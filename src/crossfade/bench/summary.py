@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.bench.ledger import Run
+from crossfade.evaluation.figures import drop
 
 __all__ = ["Group", "groups_of"]
 
@@ -44,6 +45,11 @@ class Group:
     def curves(self) -> Values:
         """The backfilling curves, ``(seeds, steps)``."""
         return np.array([run["curve"][self.metric] for run in self.runs])
+
+    @property
+    def mean_curve_drop(self) -> float:
+        """The deepest fall of the mean over the seeds' curves."""
+        return drop(self.curves.mean(axis=0))
 
     @property
     def coverage(self) -> Values:
@@ -99,6 +105,7 @@ class Group:
             "gain_share_spread": _number(share.std()),
             "worst_point": _number(self.figure("worst_point").min()),
             "drop": _number(self.figure("drop").max()),
+            "mean_curve_drop": _number(self.mean_curve_drop),
             "end_point": _number(self.figure("end_point").mean()),
             "rank_1_end_point": _number(self.rank_1_end_point.mean()),
             "negative_flips": _number(self.worst_flips.mean()),
