@@ -50,7 +50,7 @@ def test_the_winner_has_the_best_held_out_curve_of_all_candidates(labels: bool) 
     assert upgrade.report["requested"] == "auto"
     assert 0 <= upgrade.report["certainty"] <= 1
     assert list(merit) == [method.name for method in candidates(pairs)]
-    uses_labels = {"contrastive"} & merit.keys()
+    uses_labels = {"forward_contrastive"} & merit.keys()
     assert bool(uses_labels) is labels
 
 

@@ -35,6 +35,7 @@ SIDES = {
     "near_orthogonal": Side.ITEMS,
     "fct": Side.ITEMS,
     "fastfill": Side.ITEMS,
+    "forward_contrastive": Side.ITEMS,
 }
 
 
@@ -68,6 +69,7 @@ def test_the_names_are_pinned() -> None:
         "contrastive_without_rho",
         "contrastive_own",
         "contrastive_own_without_rho",
+        "forward_contrastive",
         "procrustes_centred",
         "low_rank",
         "residual_mlp",
@@ -98,7 +100,7 @@ def test_an_upgrade_says_how_it_was_fitted(tmp_path: Path, name: str) -> None:
     assert upgrade.method == name
     assert upgrade.side is SIDES.get(name, Side.QUERY)
     assert (upgrade.source, upgrade.target) == (WORLD.source, WORLD.target)
-    rho = name in ("contrastive", "contrastive_own", "near_orthogonal")
+    rho = name in ("contrastive", "contrastive_own", "near_orthogonal", "forward_contrastive")
     assert (upgrade.rho is not None) is rho
     assert (upgrade.uncertainty is not None) is (name == "fastfill")
     assert (upgrade.interpolation is not None) is name.startswith("slerp")

@@ -62,7 +62,10 @@ def _with_or_without_labels(pairs: Pairs, method: str, labels: bool) -> Pairs:
             "--labels was given, but the labels name one class only; leave it out to fit without"
         )
     if pairs.labels is not None and not wanted:
-        message("note: the pairs hold labels, which are not used; pass --labels to use them")
+        message(
+            "note: the pairs hold labels, which are not used; pass --labels to use them, if the "
+            "gallery has no classes but these"
+        )
         return pairs.without_labels()
     return pairs
 

@@ -18,7 +18,7 @@ __all__ = ["candidates", "choose"]
 
 # The first is what the others must beat.
 _WITHOUT_LABELS = ("refitted_ridge", "forward_mlp")
-_WITH_LABELS = ("refitted_ridge", "forward_mlp", "contrastive")
+_WITH_LABELS = ("refitted_ridge", "forward_mlp", "forward_contrastive")
 _PAIRS_PER_DIMENSION = 2
 _BOOTSTRAP_SAMPLES = 500
 

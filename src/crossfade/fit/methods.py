@@ -179,5 +179,11 @@ _TABLE = (
         _trained("contrastive", "fit_contrastive_own_without_rho"),
         needs_labels=True,
     ),
+    Method(
+        "forward_contrastive",
+        "forward map and rho trained with labels, rho held near the new model",
+        _trained("forward_contrastive", "fit_forward_contrastive"),
+        needs_labels=True,
+    ),
 )
 METHODS: Mapping[str, Method] = {method.name: method for method in _TABLE}

@@ -15,7 +15,14 @@ from crossfade.evaluation.metrics import check_metric
 __all__ = ["ALL", "ALL_LOCAL", "suites_named"]
 
 ALL_LOCAL = "all-local"
-_OWN_METHODS = ("rank_merge", "rank_merge_quantile", "forward_ridge", "auto", "contrastive")
+_OWN_METHODS = (
+    "rank_merge",
+    "rank_merge_quantile",
+    "forward_ridge",
+    "auto",
+    "contrastive",
+    "forward_contrastive",
+)
 ALL: tuple[Suite, ...] = (
     *fashion.SUITES,
     *emoji.SUITES,

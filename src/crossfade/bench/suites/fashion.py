@@ -188,7 +188,7 @@ def _suite(name: str, setting: Setting, old: str, build: Callable[[BuildPlan], D
         summary=f"Fashion-MNIST, {old} -> a CNN, 128-d",
         setting=setting,
         metric="map",
-        methods=("rank_merge", "forward_ridge", "auto", "contrastive"),
+        methods=("rank_merge", "forward_ridge", "auto", "contrastive", "forward_contrastive"),
         build=build,
         needs=(PythonPackage("torch", "torch"),),
     )

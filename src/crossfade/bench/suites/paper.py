@@ -25,7 +25,7 @@ __all__ = ["SUITES", "build"]
 
 _QUICK_PHOTOS, _QUICK_CLASSES = 600, 10
 _METHODS = ("rank_merge", "rqt", "forward_ridge", "auto", "contrastive", "contrastive_without_rho",
-            "contrastive_own")  # fmt: skip
+            "contrastive_own", "forward_contrastive")  # fmt: skip
 
 
 @dataclass(frozen=True)

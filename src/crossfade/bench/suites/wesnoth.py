@@ -79,7 +79,14 @@ def _suite(name: str, by_class: bool, setting: Setting, unseen: str) -> Suite:
         summary=f"Wesnoth sprites, {unseen} never fitted on, HOG -> EfficientNet-Lite0",
         setting=setting,
         metric="map",
-        methods=("rank_merge", "rank_merge_quantile", "forward_ridge", "auto", "contrastive"),
+        methods=(
+            "rank_merge",
+            "rank_merge_quantile",
+            "forward_ridge",
+            "auto",
+            "contrastive",
+            "forward_contrastive",
+        ),
         build=partial(build, by_class),
         needs=packages_of(LITE_0),
     )

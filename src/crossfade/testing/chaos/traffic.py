@@ -24,6 +24,8 @@ _K = 4 * IDS
 _OPERATIONS_A_SECOND = 50
 _READERS = 2
 _PAUSE_SECONDS = 0.03
+_MOST_BEHIND = 5.0
+"""Seconds; who was held up, or dead, makes up for so much."""
 _LOOK_SECONDS = 0.3
 _NEARLY_DONE = 0.6
 _ATTEMPTS = 5
@@ -48,10 +50,11 @@ class Traffic:
         """Begin."""
         writer = _Writer(self.gallery, self.ledger, self.history, random.Random(self.seed))
         readers = [_Reader(self.gallery, self.ledger, self.seed + n) for n in range(_READERS)]
-        turns: list[tuple[Callable[[], None], float]] = [(writer.turn, 1 / _OPERATIONS_A_SECOND)]
-        turns += [(reader.turn, _PAUSE_SECONDS) for reader in readers]
-        for turn, pause in turns:
-            thread = threading.Thread(target=self._repeat, args=(turn, pause), daemon=True)
+        now = time.monotonic()
+        turns = [(writer.turn, 1 / _OPERATIONS_A_SECOND, max(self._due(), now - _MOST_BEHIND))]
+        turns += [(reader.turn, _PAUSE_SECONDS, now) for reader in readers]
+        for given in turns:
+            thread = threading.Thread(target=self._repeat, args=given, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -61,15 +64,19 @@ class Traffic:
         for thread in self._threads:
             thread.join()
 
-    def _repeat(self, turn: Callable[[], None], pause: float) -> None:
-        due = time.monotonic()
+    def _due(self) -> float:
+        """When the next write was due; a writer that was killed makes up for it."""
+        begun = [writes[0].begun for writes in self.history.writes.values()]
+        done = self.history.acknowledged + self.history.refused
+        return min(begun, default=time.monotonic()) + done / _OPERATIONS_A_SECOND
+
+    def _repeat(self, turn: Callable[[], None], pause: float, due: float) -> None:
         while not self._stop.is_set():
             try:
                 turn()
             except Exception as error:
                 self.ledger.fail(f"{type(error).__name__}: {error}")
-            # A writer that was held up makes up for it, but not for more than a second.
-            due = max(due + pause, time.monotonic() - 1.0)
+            due = max(due + pause, time.monotonic() - _MOST_BEHIND)
             self._stop.wait(max(0.0, due - time.monotonic()))
 
 
