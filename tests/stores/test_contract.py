@@ -73,9 +73,3 @@ if SERVER in os.environ:
             with QdrantClient(url=os.environ[SERVER], api_key=os.environ.get(API_KEY)) as client:
                 for collection in self.collections:
                     client.delete_collection(collection)
-
-else:
-
-    @pytest.mark.skip(reason=f"{SERVER} names no server of Qdrant; one skip for its contract")
-    def test_a_server_of_qdrant_passes_the_contract() -> None:
-        """Run by naming a server."""
