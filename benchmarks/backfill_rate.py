@@ -1,6 +1,9 @@
 """How fast the worker moves items, against the store's own bulk write in the same run.
 
-    python -m benchmarks.backfill_rate [--items 100000] [--rounds 3] [--uri SCHEME://LOCATION]
+    python -m benchmarks.backfill_rate [--items 100000] [--rounds 3] [--workers 1]
+        [--uri SCHEME://LOCATION | --uri postgresql]
+
+``--uri postgresql`` starts a server of its own, with fsync on and a buffer of 1 GB.
 
 The bulk write puts items with one vector and a small payload in large batches, flushes once at
 the end, and does nothing else. The backfill begins a job on as many items, in random order, with
@@ -19,6 +22,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -29,12 +33,13 @@ from crossfade.backfill import Backfill, JobState
 from crossfade.embeddings import FloatArray, normalise
 from crossfade.gallery import open_gallery
 from crossfade.stores import Draft, Item, open_store
-from crossfade.testing import make_upgrade
+from crossfade.testing import PostgresServer, make_upgrade
 
 RESULTS = Path(__file__).parent / "results"
 DIM = 256
 BULK_ROWS = 2048
 FLOOR = 0.6
+_SERVER = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "1GB", "max_wal_size": "8GB"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def bulk_rate(uri: str, old: FloatArray) -> Rate:
         return watch.rate(len(old))
 
 
-def backfill_rate(uri: str, old: FloatArray, batch_size: int) -> Rate:
+def backfill_rate(uri: str, old: FloatArray, batch_size: int, workers: int) -> Rate:
     """A whole job on a gallery that holds old vectors."""
     upgrade = make_upgrade("query", dim_old=DIM, dim_new=DIM, rho=False)
 
@@ -83,20 +88,20 @@ def backfill_rate(uri: str, old: FloatArray, batch_size: int) -> Rate:
         gallery.store.flush()
         job = Backfill(gallery, encode, batch_size=batch_size)
         watch = Stopwatch()
-        status = job.run()
+        status = job.run(workers=workers)
         rate = watch.rate(len(old))
         assert (status.state, status.done) == (JobState.COMPLETE, len(old))
         return rate
 
 
-def measure(uri: str, items: int, rounds: int, batch_size: int) -> dict[str, object]:
+def measure(uri: str, items: int, rounds: int, batch_size: int, workers: int) -> dict[str, object]:
     """All rounds; ``{}`` in the URI is replaced by a name of its own for each collection."""
     old = normalise(np.random.default_rng(0).normal(size=(items, DIM)))
     bulk: list[Rate] = []
     backfill: list[Rate] = []
     for number in range(rounds):
         bulk.append(bulk_rate(uri.format(f"bulk{number}"), old))
-        backfill.append(backfill_rate(uri.format(f"backfill{number}"), old, batch_size))
+        backfill.append(backfill_rate(uri.format(f"backfill{number}"), old, batch_size, workers))
         print(
             f"round {number + 1}: bulk {bulk[-1].wall:,.0f}/s, backfill {backfill[-1].wall:,.0f}/s"
         )
@@ -105,6 +110,7 @@ def measure(uri: str, items: int, rounds: int, batch_size: int) -> dict[str, obj
         "items": items,
         "dim": DIM,
         "batch_size": batch_size,
+        "workers": workers,
         "bulk_items_per_second": [round(rate.wall) for rate in bulk],
         "backfill_items_per_second": [round(rate.wall) for rate in backfill],
         "ratio": round(median(b.wall / a.wall for a, b in zip(bulk, backfill, strict=True)), 3),
@@ -122,22 +128,23 @@ def write(results: dict[str, dict[str, object]]) -> None:
     lines = [
         "# Backfill rate against bulk write",
         "",
-        "Items a second of 256-d, no-op encoder, one worker; one number a round. "
+        "Items a second of 256-d, no-op encoder; one number a round. "
         "Written by `python -m benchmarks.backfill_rate`.",
         "",
         "The load average is that at the end: about two of it are the benchmark's own.",
         "",
-        "| store | items | batch | bulk write | backfill | ratio (median) | floor "
+        "| store | workers | items | batch | bulk write | backfill | ratio (median) | floor "
         "| ratio of processor time | load |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, found in sorted(results.items()):
+    for _, found in sorted(results.items()):
         bulk, moved = (
             ", ".join(f"{rate:,}" for rate in found[key])  # type: ignore[attr-defined]
             for key in ("bulk_items_per_second", "backfill_items_per_second")
         )
         lines.append(
-            f"| `{name}://` | {found['items']:,} | {found['batch_size']} | {bulk} | {moved} | "
+            f"| `{found['store']}://` | {found['workers']} | {found['items']:,} "
+            f"| {found['batch_size']} | {bulk} | {moved} | "
             f"**{found['ratio']}** | {found['floor']} | {found['cpu_ratio']} | "
             f"{found['load_average']} |"
         )
@@ -150,18 +157,23 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--uri", help="with {} for the collection; by default qdrant in a folder")
     parser.add_argument("--dry", action="store_true", help="write no result")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         uri = asked.uri or f"qdrant://{folder}/{{}}"
-        found = measure(uri, asked.items, asked.rounds, asked.batch_size)
+        if uri == "postgresql":
+            server = stack.enter_context(PostgresServer(**_SERVER))
+            uri = server.uri(table="{}")
+        found = measure(uri, asked.items, asked.rounds, asked.batch_size, asked.workers)
     print(json.dumps(found, indent=2))
     if asked.dry:
         return
     path = RESULTS / "backfill_rate.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    write({**known, str(found["store"]): found})
+    write({**known, f"{found['store']}, {asked.workers} workers": found})
     if float(str(found["ratio"])) < FLOOR:
         raise SystemExit(f"the backfill reaches {found['ratio']} of the bulk write, below {FLOOR}")
 
