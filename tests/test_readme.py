@@ -46,6 +46,23 @@ def test_the_table_of_gains_is_that_of_the_committed_runs() -> None:
         assert cells[0] == f"{means[0]:.3f} -> {means[1]:.3f}", suite
 
 
+def test_what_labels_cost_at_rank_1_is_that_of_the_committed_runs() -> None:
+    ends: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for line in RUNS.read_text(encoding="utf-8").splitlines():
+        run = json.loads(line)
+        ends[run["method"], run["suite"]].append(run["end_point"]["cmc@1"])
+    means = {key: sum(values) / len(values) for key, values in ends.items()}
+    text = re.search(
+        r"at the end -([.0-9]+) to -([.0-9]+).*\(-([.0-9]+) at worst\)", README, re.DOTALL
+    )
+    assert text is not None
+    lost = sorted(-mean for (method, _), mean in means.items() if method == "contrastive")
+    least, most = (float(number) for number in text.groups()[:2])
+    assert round(lost[-1], 2) == most and least in {round(one, 2) for one in lost}
+    worst = min(mean for (method, _), mean in means.items() if method == "forward_contrastive")
+    assert round(-worst, 4) == float(text[3])
+
+
 def expected(runs: list[dict[str, Any]]) -> str:
     """A cell: the mean gain share, and the worst point of all seeds."""
     if not runs:

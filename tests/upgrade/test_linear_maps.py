@@ -7,7 +7,8 @@ from scipy.linalg import orthogonal_procrustes
 from crossfade.testing import make_world
 from crossfade.upgrade import Moments, ridge_map, turned_ridge_map
 
-OLD, NEW = (make_world(items=300, queries=4).gallery.old, make_world(items=300).gallery.new)
+GALLERY = make_world(items=300, queries=0).gallery
+OLD, NEW = GALLERY.old, GALLERY.new
 MOMENTS = Moments.of(OLD, NEW)
 
 

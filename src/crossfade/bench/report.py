@@ -30,6 +30,7 @@ _HEAD = (
     "rank-1 end",
     "negative flips",
 )
+_MOST_IN_A_COLUMN = 14
 _LEGEND = """\
 Gain share and its spread (standard deviation) over the seeds: 0 % is the old model until the
 end, 50 % a straight line from old to new, 100 % the new model from the first moment on. Worst
@@ -112,9 +113,11 @@ def _plot(title: str, groups: Sequence[Group]) -> str:
         axis.set_title(title)
         axis.set(xlabel="coverage, %", ylabel=NAMES[first.metric])
         axis.set_xlim(-2, 102)
-        axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+        axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), ncols=beside)
 
-    return draw_svg(draw, panels=1, columns=2, name=title)
+    # A legend that is higher than the figure would squeeze the curves to nothing.
+    beside = 1 + len(groups) // _MOST_IN_A_COLUMN
+    return draw_svg(draw, panels=1, columns=1 + beside, name=title)
 
 
 def _draw_curve(axis: Any, group: Group, color: str, number: int) -> None:

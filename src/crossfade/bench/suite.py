@@ -11,7 +11,20 @@ from crossfade.bench.dataset import DataSet
 from crossfade.bench.packages import PythonPackage
 from crossfade.errors import InvalidInput
 
-__all__ = ["BuildPlan", "Say", "Setting", "Suite"]
+__all__ = ["WITHOUT_LABELS", "WITH_LABELS", "BuildPlan", "Say", "Setting", "Suite"]
+
+WITHOUT_LABELS = (
+    "rank_merge",
+    "rank_merge+z_score",
+    "rank_merge+rrf",
+    "rank_merge+isotonic",
+    "rank_merge_quantile",
+    "forward_ridge",
+    "auto",
+)
+"""What most suites measure where the user names nothing."""
+WITH_LABELS = ("contrastive", "forward_contrastive")
+"""Likewise, where pairs have classes."""
 
 Say = Callable[[str], None]
 """Told, in one line, what is being done."""

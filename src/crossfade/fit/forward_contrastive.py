@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from crossfade.embeddings import Pairs
-from crossfade.errors import InvalidInput
 from crossfade.fit.contrastive import require_classes
 from crossfade.fit.forward_mlp import forward_network
 from crossfade.fit.losses import contrastive_loss, rqt_loss
@@ -47,9 +46,7 @@ def fit_forward_contrastive(
         return TwoSystems(Side.ITEMS, forward_network(pairs, settings), rho)
 
     def objective(systems: TwoSystems, batch: Batch, _: torch.Generator) -> Tensor:
-        assert systems.rho is not None
-        if batch.labels is None:
-            raise InvalidInput(f"{_NAME} needs labels")
+        assert systems.rho is not None and batch.labels is not None
         stored, mapped = systems.rho(batch.new), systems.map(batch.old)
         contrast = contrastive_loss(
             stored @ stored.T, stored @ mapped.T, batch.labels, settings.temperature

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crossfade.bench.dataset import DataSet
-from crossfade.bench.suite import BuildPlan, Setting, Suite
+from crossfade.bench.suite import WITH_LABELS, WITHOUT_LABELS, BuildPlan, Setting, Suite
 from crossfade.bench.suites import emoji, fashion, paper, stamps, text, wesnoth
 from crossfade.errors import InvalidInput
 from crossfade.evaluation.metrics import check_metric
@@ -15,14 +15,6 @@ from crossfade.evaluation.metrics import check_metric
 __all__ = ["ALL", "ALL_LOCAL", "suites_named"]
 
 ALL_LOCAL = "all-local"
-_OWN_METHODS = (
-    "rank_merge",
-    "rank_merge_quantile",
-    "forward_ridge",
-    "auto",
-    "contrastive",
-    "forward_contrastive",
-)
 ALL: tuple[Suite, ...] = (
     *fashion.SUITES,
     *emoji.SUITES,
@@ -76,6 +68,6 @@ def _own_suite(folder: Path) -> Suite:
         summary=f"your own data, {folder}",
         setting=Setting.OWN,
         metric="mrr" if (folder / "qrels.txt").exists() else "map",
-        methods=_OWN_METHODS,
+        methods=(*WITHOUT_LABELS, *WITH_LABELS),
         build=build,
     )

@@ -16,7 +16,7 @@ from crossfade.bench.dataset import DataSet
 from crossfade.bench.models.drawings import HOG
 from crossfade.bench.models.efficientnet import LITE_0, LITE_2, packages_of
 from crossfade.bench.packages import npm_package
-from crossfade.bench.suite import BuildPlan, Setting, Suite
+from crossfade.bench.suite import WITHOUT_LABELS, BuildPlan, Setting, Suite
 from crossfade.bench.suites.pictures import pair_pictures
 from crossfade.embeddings import Qrels
 
@@ -24,7 +24,6 @@ __all__ = ["SUITES", "build"]
 
 _VERSION = "16.0.0"
 _FIRST_QUERY_ID = 1_000_000
-_METHODS = ("rank_merge", "rank_merge_quantile", "forward_ridge", "auto")
 
 
 def build(old: str, new: str, plan: BuildPlan) -> DataSet:
@@ -68,7 +67,7 @@ SUITES = (
         summary="emoji, Twitter's drawing finds Google's, HOG -> EfficientNet-Lite0",
         setting=Setting.INSTANCE,
         metric="mrr",
-        methods=_METHODS,
+        methods=WITHOUT_LABELS,
         build=partial(build, HOG, LITE_0),
         needs=packages_of(LITE_0),
     ),
@@ -78,7 +77,7 @@ SUITES = (
         summary="the same, EfficientNet-Lite0 -> Lite2: newer, bigger, worse; to be refused",
         setting=Setting.STEP_BACK,
         metric="mrr",
-        methods=_METHODS,
+        methods=WITHOUT_LABELS,
         build=partial(build, LITE_0, LITE_2),
         needs=packages_of(LITE_0, LITE_2),
     ),

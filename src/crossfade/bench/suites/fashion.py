@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from crossfade.bench.cache import content_hash, embed_cached
 from crossfade.bench.dataset import DataSet
 from crossfade.bench.packages import PythonPackage, debian_file
-from crossfade.bench.suite import BuildPlan, Say, Setting, Suite
+from crossfade.bench.suite import WITH_LABELS, WITHOUT_LABELS, BuildPlan, Say, Setting, Suite
 from crossfade.embeddings import FloatArray, Pairs
 
 __all__ = ["SUITES", "Split", "build", "build_open_class", "fashion_mnist"]
@@ -188,7 +188,7 @@ def _suite(name: str, setting: Setting, old: str, build: Callable[[BuildPlan], D
         summary=f"Fashion-MNIST, {old} -> a CNN, 128-d",
         setting=setting,
         metric="map",
-        methods=("rank_merge", "forward_ridge", "auto", "contrastive", "forward_contrastive"),
+        methods=(*WITHOUT_LABELS, *WITH_LABELS),
         build=build,
         needs=(PythonPackage("torch", "torch"),),
     )

@@ -13,7 +13,7 @@ from crossfade.bench.dataset import DataSet
 from crossfade.bench.models.drawings import HOG
 from crossfade.bench.models.efficientnet import LITE_2, packages_of
 from crossfade.bench.packages import debian_file
-from crossfade.bench.suite import BuildPlan, Setting, Suite
+from crossfade.bench.suite import WITH_LABELS, WITHOUT_LABELS, BuildPlan, Setting, Suite
 from crossfade.bench.suites.pictures import pair_pictures, spread
 from crossfade.bench.suites.splits import split_rows
 
@@ -42,14 +42,7 @@ SUITES = (
         summary="Tux Paint stamps, HOG -> EfficientNet-Lite2",
         setting=Setting.ARCHITECTURE,
         metric="map",
-        methods=(
-            "rank_merge",
-            "rank_merge_quantile",
-            "forward_ridge",
-            "auto",
-            "contrastive",
-            "forward_contrastive",
-        ),
+        methods=(*WITHOUT_LABELS, *WITH_LABELS),
         build=build,
         needs=packages_of(LITE_2),
     ),

@@ -26,7 +26,7 @@ from crossfade.bench.models.text import (
     text_model,
 )
 from crossfade.bench.packages import PythonPackage
-from crossfade.bench.suite import BuildPlan, Setting, Suite
+from crossfade.bench.suite import WITHOUT_LABELS, BuildPlan, Setting, Suite
 from crossfade.bench.suites.corpora import (
     VITAL_PACKAGE,
     Entry,
@@ -93,7 +93,7 @@ def _suite(name: str, what: str, setting: Setting, task: Task, *needs: PythonPac
         summary=f"{what}, {task.old} -> {task.new}",
         setting=setting,
         metric="mrr",
-        methods=("rank_merge", "rank_merge_quantile", "forward_ridge", "auto"),
+        methods=WITHOUT_LABELS,
         build=partial(build, task),
         needs=(*packages_of(task.old, task.new), *needs),
     )

@@ -18,7 +18,7 @@ from crossfade.bench.dataset import DataSet
 from crossfade.bench.models.drawings import HOG
 from crossfade.bench.models.efficientnet import LITE_0, packages_of
 from crossfade.bench.packages import debian_file
-from crossfade.bench.suite import BuildPlan, Setting, Suite
+from crossfade.bench.suite import WITH_LABELS, WITHOUT_LABELS, BuildPlan, Setting, Suite
 from crossfade.bench.suites.pictures import pair_pictures, spread
 from crossfade.bench.suites.splits import split_classes, split_rows
 
@@ -79,14 +79,7 @@ def _suite(name: str, by_class: bool, setting: Setting, unseen: str) -> Suite:
         summary=f"Wesnoth sprites, {unseen} never fitted on, HOG -> EfficientNet-Lite0",
         setting=setting,
         metric="map",
-        methods=(
-            "rank_merge",
-            "rank_merge_quantile",
-            "forward_ridge",
-            "auto",
-            "contrastive",
-            "forward_contrastive",
-        ),
+        methods=(*WITHOUT_LABELS, *WITH_LABELS),
         build=partial(build, by_class),
         needs=packages_of(LITE_0),
     )
