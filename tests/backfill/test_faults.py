@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crossfade.backfill import Backfill, JobState, Outage, Retry
-from crossfade.backfill.journal import SqliteJournal, open_journal
+from crossfade.backfill.journal import Leased, SqliteJournal, open_journal
 from crossfade.embeddings import FloatArray
 from crossfade.errors import StoreError, StoreUnavailable
 from crossfade.gallery import Gallery, open_gallery
@@ -85,6 +85,25 @@ def test_a_store_that_comes_back_is_waited_for(
     assert store_of(unreliable).refused == 5
     # Only what was encoded and could not be written, or not be flushed, is not known to be done.
     assert max(Counter(encoder.encoded).values()) <= (2 if method == "set_vectors" else 1) * workers
+
+
+def test_a_lease_whose_answer_was_lost_does_not_stop_the_job(
+    unreliable: Gallery, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = open_journal(unreliable.store)
+    lease, leases = journal.lease, iter(range(1000))
+
+    def losing(n: int, worker: str, seconds: float) -> list[Leased]:
+        leased = lease(n, worker, seconds)
+        if next(leases) == 3:
+            raise StoreUnavailable("the connection broke after the commit")
+        return leased
+
+    monkeypatch.setattr(journal, "lease", losing)
+    job = Backfill(unreliable, encoder, batch_size=10, flush_seconds=0.0, outage=QUICK)
+    status = job.run()
+    assert (status.state, status.done, status.coverage) == (JobState.COMPLETE, 120, 1.0)
+    assert sorted(encoder.encoded) == list(range(120))
 
 
 def test_a_store_that_stays_away_pauses_the_job_and_nothing_is_lost(

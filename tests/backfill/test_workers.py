@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossfade.backfill import Backfill, JobState, JobStatus
-from crossfade.backfill.journal import open_journal
+from crossfade.backfill import Backfill, JobState, JobStatus, Throttle
+from crossfade.backfill.journal import Leased, open_journal
 from crossfade.embeddings import FloatArray
 from crossfade.errors import EncoderError, GalleryStateError, InvalidInput
 from crossfade.gallery import Gallery
@@ -219,3 +219,68 @@ def test_no_workers_and_no_lease_are_refused(gallery: Gallery) -> None:
         Backfill(gallery, FakeEncoder(lambda item: np.ones(20))).run(workers=0)
     with pytest.raises(InvalidInput, match="lease_seconds is 0"):
         Backfill(gallery, lease_seconds=0)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_next_chunk_is_leased_while_one_is_written(
+    gallery: Gallery, world: World, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossfade.backfill.worker._LEASED_AHEAD", 4)
+    ahead = leases_ahead(gallery, monkeypatch)
+    encoder = FakeEncoder(embedding(world), latency_seconds=0.01)
+    job = Backfill(gallery, encoder, batch_size=4, flush_seconds=0.02)
+    status = job.run(workers=workers)
+    assert (status.state, status.done, status.coverage) == (JobState.COMPLETE, 120, 1.0)
+    assert sorted(encoder.encoded) == list(range(120))
+    assert sum(ahead) > 5
+    assert stored_rightly(gallery, world)
+
+
+def test_a_stop_gives_back_what_was_leased_ahead(
+    gallery: Gallery, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossfade.backfill.worker._LEASED_AHEAD", 4)
+    encoder = FakeEncoder(embedding(world))
+    job = Backfill(gallery, encoder, batch_size=4, flush_seconds=0.0)
+    journal = open_journal(gallery.store)
+
+    def progress(status: JobStatus) -> None:
+        until = time.monotonic() + 30
+        while status.state is JobState.RUNNING and not journal.counts().leased:
+            assert time.monotonic() < until, "the second chunk was not leased"
+        job.stop()
+
+    status = job.run(progress=progress)
+    assert (status.state, status.done, status.pending) == (JobState.PAUSED, 4, 116)
+    assert journal.counts().leased == 0
+    assert job.run().state is JobState.COMPLETE
+    assert sorted(encoder.encoded) == list(range(120))
+
+
+@pytest.mark.parametrize(("items", "rate"), [(60, None), (None, 1e6)])
+def test_nothing_is_leased_ahead_of_a_limit(
+    gallery: Gallery,
+    world: World,
+    items: int | None,
+    rate: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("crossfade.backfill.worker._LEASED_AHEAD", 4)
+    ahead = leases_ahead(gallery, monkeypatch)
+    throttle = Throttle(max_rate=rate)
+    job = Backfill(gallery, FakeEncoder(embedding(world)), batch_size=4, throttle=throttle)
+    assert job.run(max_items=items).done == (items or 120)
+    assert not any(ahead)
+
+
+def leases_ahead(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Filled, at each lease, with whether it was made beside the worker's thread."""
+    journal, seen = open_journal(gallery.store), [False]
+    lease = journal.lease
+
+    def watching(n: int, worker: str, seconds: float) -> list[Leased]:
+        seen.append(threading.current_thread().name == "backfill behind")
+        return lease(n, worker, seconds)
+
+    monkeypatch.setattr(journal, "lease", watching)
+    return seen

@@ -53,6 +53,11 @@ class Budget:
         self._reserved = 0
 
     @property
+    def is_unlimited(self) -> bool:
+        """Whether any number may be moved."""
+        return self._left is None
+
+    @property
     def is_spent(self) -> bool:
         """Whether all has been moved, and nobody can give anything back."""
         with self._lock:
@@ -161,6 +166,7 @@ class Crew:
     refit: Callable[[], None]
     _gate: Gate = field(default_factory=Gate)
     _swept: list[int] = field(default_factory=list)
+    _unsure: threading.Event = field(default_factory=threading.Event)
 
     def work(self) -> JobState:
         """Let the workers work.
@@ -213,6 +219,7 @@ class Crew:
                 if not self.signals.stopped():
                     raise
             except StoreUnavailable:
+                self._unsure.set()
                 failing_since = failing_since or time.monotonic()
                 attempts += 1
                 if time.monotonic() - failing_since >= self.outage.limit_seconds:
@@ -223,7 +230,7 @@ class Crew:
         if self.signals.over() or self.brake.hold():
             return
         with self._gate.moving() as may_move:
-            moved = self._move(worker) if may_move else 0
+            moved = self._move_on(worker) if may_move else 0
         if moved:
             self.report()
             self.refit()
@@ -236,13 +243,32 @@ class Crew:
             if may_sweep and not counts.leased:
                 self._catch_up()
                 return
+            if may_sweep and self._unsure.is_set():
+                # A lease whose answer was lost: the journal has it, and no worker here.
+                self.member.start_over()
+                self._unsure.clear()
+                return
         self.signals.wait(_IDLE_SECONDS)
+
+    def _move_on(self, worker: Worker) -> int:
+        """Move a chunk, and those leased ahead."""
+        moved = self._move(worker)
+        try:
+            while worker.has_leased_ahead and not self.signals.over():
+                self.report()
+                self.refit()
+                moved += self._move(worker)
+        finally:
+            worker.let_go()
+        return moved
 
     def _move(self, worker: Worker) -> int:
         granted = self.budget.reserve(worker.chunk)
         moved = 0
         try:
-            moved = worker.move(granted) if granted else 0
+            # What is leased ahead would be kept from others while there is nothing to do with it.
+            ahead = self.budget.is_unlimited and not self.brake.is_set
+            moved = worker.move(granted, lease_ahead=ahead) if granted else 0
         finally:
             self.budget.settle(granted, moved)
         return moved

@@ -43,6 +43,11 @@ class Member:
     name: str
     seconds: float
 
+    def start_over(self) -> None:
+        """Give everything back and go on; for when it is not known what is held."""
+        self.journal.leave(self.name)
+        self.journal.join(self.name, self.seconds)
+
     def leave(self, state: JobState | None = None, last_error: str | None = None) -> None:
         """Give everything back; see :meth:`Journal.leave`."""
         self.journal.leave(self.name, state, last_error)

@@ -6,6 +6,7 @@ from crossfade.backfill.journal import Journal
 from crossfade.backfill.membership import is_at_work
 from crossfade.backfill.status import JobStatus
 from crossfade.gallery import GalleryState, Phase, State
+from crossfade.gallery.coverage import share_moved
 from crossfade.stores import Store
 
 __all__ = ["at_rest", "read_status", "standing"]
@@ -32,11 +33,11 @@ def at_rest(store: Store, gallery: GalleryState, journal: Journal) -> State:
 def read_status(store: Store, gallery: GalleryState, journal: Journal) -> JobStatus:
     """One look at the job."""
     counts, rate, job = journal.counts(), journal.rate(), journal.job()
-    items = store.count()
+    items, left = store.count(), store.count(lacks=gallery.stored.name)
     waiting = counts.pending + counts.leased
     return JobStatus(
         state=standing(store, gallery, journal),
-        coverage=store.count(has=gallery.stored.name) / items if items else 1.0,
+        coverage=share_moved(items, left),
         items=items,
         done=counts.done,
         pending=waiting,

@@ -120,6 +120,12 @@ class Brake:
         self._look_at = 0.0
         self._busy = False
 
+    @property
+    def is_set(self) -> bool:
+        """Whether anything holds back."""
+        limits = (self._throttle.max_rate, self._throttle.max_load, self._throttle.quiet_hours)
+        return limits != (None, None, None)
+
     def hold(self) -> bool:
         """Return when work may go on; whether to give up instead."""
         while self._is_quiet() or self._is_busy():

@@ -10,7 +10,8 @@
     6. journal  done, stale, gone and parked items, and those given back, in one transaction
 
 A part is a batch, or as many as are encoded in a fraction of a second, since stores like large
-writes. It is written while the next one is read and encoded.
+writes. It is written while the next ones are read and encoded; and while the last are written, the
+next chunk is leased.
 
 Killed anywhere before 6, the lease runs out and the chunk is leased again, and what was written
 is not encoded again, because step 2 looks. Writes are conditional, so a user's write or delete
@@ -23,7 +24,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,7 +36,7 @@ from crossfade.backfill.membership import Member
 from crossfade.backfill.part import Part, PartSize
 from crossfade.backfill.streak import Streak
 from crossfade.backfill.throttle import Brake
-from crossfade.errors import CrossfadeError
+from crossfade.errors import CrossfadeError, StoreUnavailable
 from crossfade.gallery import Gallery
 from crossfade.gallery.encoding import Encoding
 from crossfade.gallery.write_back import write_back
@@ -48,6 +51,10 @@ _LARGEST_CHUNK = 65_536
 """Items, or a single batch that is larger."""
 _FASTER = 16
 """A chunk is at most so many times the one before: each ends with a flush, so few are small."""
+_WRITES_AT_ONCE = 2
+"""Parts that are on their way to the store while another is read and encoded."""
+_LEASED_AHEAD = 1024
+"""Chunks of so many items and more are leased while the one before is still being written."""
 _WORK_A_FLUSH = 9
 """The least time of work for each flush, in units of the flush."""
 
@@ -118,6 +125,8 @@ class Worker:
         self._size = PartSize(pace.batch_size, pace.largest_part)
         self.chunk = pace.batch_size
         self._held: list[Id] = []
+        self._next_lease = 0
+        self._ahead: Behind[list[Leased]] | None = None
         self._flush_seconds = 0.0
         self._forsaken = threading.Event()
 
@@ -125,8 +134,12 @@ class Worker:
         """Let it write nothing any more; it is still in its encoder, and waited for no longer."""
         self._forsaken.set()
 
-    def move(self, most: int) -> int:
+    def move(self, most: int, *, lease_ahead: bool = False) -> int:
         """Move up to so many items, a chunk at most; returns how many, 0 if none is pending.
+
+        Args:
+            lease_ahead: whether the next chunk may be leased while this one is still being
+                written; if :attr:`has_leased_ahead` then, move on or :meth:`let_go`.
 
         Raises:
             EncoderError: the encoder fails on everything, or can't be reached.
@@ -137,6 +150,7 @@ class Worker:
         leased = self._lease(min(most, self.chunk))
         if not leased:
             return 0
+        self._next_lease = self.chunk if lease_ahead and self.chunk >= _LEASED_AHEAD else 0
         self._observe("leased")
         failed_before = {one.id for one in leased if one.failed_before}
         settled = Settled()
@@ -154,36 +168,58 @@ class Worker:
         )
         return len(settled)
 
+    @property
+    def has_leased_ahead(self) -> bool:
+        """Whether the next chunk is leased, or being leased."""
+        return self._ahead is not None
+
+    def let_go(self) -> None:
+        """Give back what was leased ahead."""
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            # A store that is gone is told when it is back, or forgets it with this worker.
+            with suppress(StoreUnavailable):
+                self._held += [one.id for one in ahead.result()]
+                self._give_back()
+
     def _written(self, failed_before: set[Id], started: float) -> Iterator[Settled]:
         """Encode part after part, each while the one before it is written."""
         unread = list(self._held)
-        writing: Behind[Settled] | None = None
+        writing: deque[Behind[Settled]] = deque()
         try:
             while unread and not self._stopped():
                 ids = unread[: self._size.items]
                 if self._brake.pace(len(ids)):
                     break
                 part, error = self._encoded(ids, failed_before)
-                if writing is not None:
-                    yield writing.result()
-                writing = Behind(partial(self._write, part))
+                while len(writing) >= _WRITES_AT_ONCE:
+                    yield writing[0].result()
+                    writing.popleft()
+                writing.append(Behind(partial(self._write, part)))
                 # What was encoded before the encoder failed is not encoded again.
                 if error is not None:
-                    yield writing.result()
+                    yield from _results(writing)
                     raise error
                 del unread[: len(part.ids)]
-                if time.monotonic() - started >= self._pace.flush_after(self._flush_seconds):
+                is_due = time.monotonic() - started >= self._pace.flush_after(self._flush_seconds)
+                if self._next_lease and (is_due or not unread):
+                    self._ahead = Behind(partial(self._leased, self._next_lease))
+                if is_due:
                     break
-            if writing is not None:
-                yield writing.result()
+            yield from _results(writing)
         finally:
-            if writing is not None:
-                writing.wait()
+            for one in writing:
+                one.wait()
 
     def _lease(self, n: int) -> list[Leased]:
-        leased = self._member.journal.lease(n, self._member.name, self._member.seconds)
+        ahead, self._ahead = self._ahead, None
+        # What was leased ahead may be nothing, while others have given items back since.
+        leased = (ahead.result() if ahead is not None else []) or self._leased(n)
         self._held = [one.id for one in leased]
         return leased
+
+    def _leased(self, n: int) -> list[Leased]:
+        return self._member.journal.lease(n, self._member.name, self._member.seconds)
 
     def _settle(self, settled: Settled, started: float) -> None:
         if self._forsaken.is_set():
@@ -243,3 +279,9 @@ class Worker:
     @property
     def _space(self) -> str:
         return self._gallery.upgrade.stored.name
+
+
+def _results(writing: deque[Behind[Settled]]) -> Iterator[Settled]:
+    while writing:
+        yield writing[0].result()
+        writing.popleft()

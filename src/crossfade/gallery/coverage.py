@@ -6,7 +6,7 @@ import time
 
 from crossfade.stores import Store
 
-__all__ = ["CoverageGauge", "coverage_of"]
+__all__ = ["CoverageGauge", "coverage_of", "share_moved"]
 
 _SMALL_GALLERY = 50_000
 """Counting so many items is cheap beside searching them."""
@@ -19,7 +19,16 @@ def coverage_of(store: Store, stored: str) -> float:
 
     Nothing is left to move in an empty gallery: 1.
     """
-    return _share(store, stored, store.count())
+    items = store.count()
+    return share_moved(items, store.count(lacks=stored))
+
+
+def share_moved(items: int, left: int) -> float:
+    """The coverage of a gallery of so many items, of which so many are left to move.
+
+    Counted in two moments, between which items come and go, so it is held at 0.
+    """
+    return max(items - left, 0) / items if items else 1.0
 
 
 class CoverageGauge:
@@ -39,12 +48,8 @@ class CoverageGauge:
         started = time.monotonic()
         if started >= self._valid_until:
             items = self._store.count()
-            self._value = _share(self._store, self._stored, items)
+            self._value = share_moved(items, self._store.count(lacks=self._stored))
             if items > _SMALL_GALLERY:
                 cost = time.monotonic() - started
                 self._valid_until = started + _SHARE_OF_TIME * cost
         return self._value
-
-
-def _share(store: Store, stored: str, items: int) -> float:
-    return store.count(has=stored) / items if items else 1.0

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from psycopg import sql
 
 from crossfade.backfill import Backfill
 from crossfade.backfill.journal import Entry, JobRow, Journal, Page, open_journal
 from crossfade.backfill.journal.postgres import PostgresJournal
+from crossfade.backfill.status import JobState
 from crossfade.embeddings import FloatArray, Space
 from crossfade.errors import JobLocked, StoreError
 from crossfade.gallery import Gallery, open_gallery
 from crossfade.gallery.state import Phase
 from crossfade.orders.random_keys import random_keys
 from crossfade.stores import Draft, Item, Store, open_store
+from crossfade.stores.pgvector.store import PgvectorStore
 from crossfade.testing import PostgresServer, make_upgrade, make_world
 from crossfade.testing.journal_contract import JournalContract
 from crossfade.testing.store_contract import AWKWARD_IDS
@@ -129,3 +132,33 @@ def test_the_server_queues_in_the_same_random_order_as_any_other_journal(
         journal.end_sweep("w")
         leased = [one.id for one in journal.lease(1000, "w", 60)]
     assert leased == sorted(ids, key=random_keys(7))
+
+
+def test_a_lease_reads_what_it_leases_and_not_the_whole_queue(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Though a queue that was filled a moment ago has no statistics to plan by."""
+    with open_table(postgres, tmp_path) as store:
+        journal = open_journal(store)
+        journal.begin(JobRow("upgrade", "random", 7, JobState.RUNNING))
+        journal.join("w", 60)
+        journal.begin_sweep("w")
+        keys = random_keys(7)
+        journal.enqueue([Entry(id, 1, keys(id)) for id in range(20_000)])
+        journal.end_sweep("w")
+        assert isinstance(store, PgvectorStore)
+        queue = store.catalog.journal_tables()["queue"]
+
+        def read() -> int:
+            statement = sql.SQL("SELECT pg_stat_force_next_flush()")
+            store.connections.execute(statement)
+            counted = sql.SQL(
+                "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_all_tables "
+                "WHERE relid = {}::regclass"
+            ).format(sql.Literal(queue.as_string()))
+            ((rows,),) = store.connections.execute(counted)
+            return int(rows)
+
+        before = read()
+        assert len(journal.lease(10, "w", 60)) == 10
+        assert 0 < read() - before < 100

@@ -174,6 +174,10 @@ class PostgresJournal(Journal):
         return self._queue.enqueue_at_random(space, seed, after)
 
     def end_sweep(self, worker: str) -> None:
+        # Not inside: while an index is made, which takes a second a million items, workers must be
+        # able to say that they live.
+        self._queue.put_in_order()
+
         def work(connection: Connection) -> None:
             ended = self._tables.execute(
                 connection,
@@ -215,6 +219,7 @@ class PostgresJournal(Journal):
 
     def _forget_job(self, connection: Connection) -> None:
         self._tables.execute(connection, "TRUNCATE {job}, {queue}, {batches}")
+        self._queue.forget_order(connection)
 
     def _set_state(self, connection: Connection, state: JobState, last_error: str | None) -> None:
         statement = "UPDATE {job} SET state = %s, last_error = %s"

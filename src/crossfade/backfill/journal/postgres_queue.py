@@ -98,6 +98,16 @@ class Queue:
         ((last, queued),) = rows
         return Page(None if last is None else id_of(last), queued)
 
+    def put_in_order(self) -> None:
+        """Make the index that leases read; for a queue that was filled."""
+        self._tables.beside(
+            "CREATE INDEX IF NOT EXISTS {new_order} ON {queue} (priority DESC, key, item)"
+        )
+
+    def forget_order(self, connection: Connection) -> None:
+        """Drop that index: the next queue is filled without."""
+        self._tables.execute(connection, "DROP INDEX IF EXISTS {order}")
+
     def forget_stale(self, connection: Connection) -> None:
         """Forget stale items that the sweep, now over, did not find again: moved, or gone."""
         self._tables.execute(connection, f"DELETE FROM {{queue}} WHERE state = {STALE}")

@@ -97,10 +97,11 @@ class Catalog:
 
     def journal_tables(self) -> dict[str, sql.Identifier]:
         """The names of the tables in which a backfill keeps its journal."""
-        return {
-            name: sql.Identifier(self._address.schema, self.own_name(name))
-            for name in ("job", "workers", "queue", "batches")
-        }
+        return {name: self.own_table(name) for name in ("job", "workers", "queue", "batches")}
+
+    def own_table(self, what: str) -> sql.Identifier:
+        """A table or an index that belongs to this collection alone, with its schema."""
+        return sql.Identifier(self._address.schema, self.own_name(what))
 
     def create(self, connection: Connection) -> None:
         """Create the tables. Doing it again is harmless."""

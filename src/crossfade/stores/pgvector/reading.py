@@ -87,10 +87,12 @@ def _held(
 ) -> dict[str, FloatArray]:
     held: dict[str, FloatArray] = {}
     for column, data in zip(columns, vectors, strict=True):
-        row = None if data is None else binary.read_vector(data)
-        if row is not None and column.is_users:
-            # The user's vectors may have any length. A zero vector has no direction: none.
-            row = normalise(row[None])[0] if row.any() else None
-        if row is not None:
+        if data is None:
+            continue
+        row = binary.read_vector(data)
+        if not column.is_users:
             held[column.space.name] = row
+        elif row.any():
+            # The user's vectors may have any length; a zero vector has no direction, and is none.
+            held[column.space.name] = normalise(row[None])[0]
     return held
