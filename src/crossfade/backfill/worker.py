@@ -51,7 +51,7 @@ _LARGEST_CHUNK = 65_536
 """Items, or a single batch that is larger."""
 _FASTER = 16
 """A chunk is at most so many times the one before: each ends with a flush, so few are small."""
-_WRITES_AT_ONCE = 2
+_WRITES_AT_ONCE = 3
 """Parts that are on their way to the store while another is read and encoded."""
 _LEASED_AHEAD = 1024
 """Chunks of so many items and more are leased while the one before is still being written."""

@@ -82,13 +82,19 @@ def normalise(rows: Any) -> FloatArray:
     # Row after row in memory: each row's sum is then rounded alike in every batch.
     given = np.ascontiguousarray(rows)
     wide = given.astype(np.result_type(given.dtype, np.float32), copy=False)
-    scaled = (wide / np.abs(wide).max(axis=1, keepdims=True)).astype(np.float32)
-    out = np.asarray(scaled / np.linalg.norm(scaled, axis=1, keepdims=True), dtype=np.float32)
-    if wide.dtype == np.float32:
-        with np.errstate(over="ignore"):
-            unit = np.abs(np.linalg.norm(wide, axis=1) - 1.0) < _UNIT_TOLERANCE
-        out[unit] = wide[unit]
+    if wide.dtype != np.float32:
+        return _scaled(wide)
+    with np.errstate(over="ignore"):
+        unit = np.abs(np.linalg.norm(wide, axis=1) - 1.0) < _UNIT_TOLERANCE
+    out = np.array(wide, dtype=np.float32)
+    if not unit.all():
+        out[~unit] = _scaled(wide[~unit])
     return out
+
+
+def _scaled(wide: NDArray[Any]) -> FloatArray:
+    scaled = (wide / np.abs(wide).max(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(scaled / np.linalg.norm(scaled, axis=1, keepdims=True), dtype=np.float32)
 
 
 def as_ids(array: Any, *, name: str = "ids", unique: bool = True) -> Ids:
