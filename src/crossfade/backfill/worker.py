@@ -47,7 +47,7 @@ __all__ = ["STEPS", "Pace", "Worker"]
 STEPS = ("leased", "read", "encoded", "written", "flushed", "journaled")
 """Names of the steps, in order; an observer is called after each."""
 
-_LARGEST_CHUNK = 65_536
+_LARGEST_CHUNK = 16_384
 """Items, or a single batch that is larger."""
 _FASTER = 16
 """A chunk is at most so many times the one before: each ends with a flush, so few are small."""
