@@ -54,6 +54,7 @@ def test_the_public_names_are_pinned() -> None:
         "Upgrade",
         "__version__",
         "assess",
+        "chained",
         "evaluate",
         "fit",
         "open_gallery",

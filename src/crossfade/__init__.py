@@ -18,7 +18,7 @@ from crossfade.embeddings import Pairs, Qrels, Space
 from crossfade.errors import CrossfadeError
 from crossfade.evaluation import EvaluationResult, evaluate
 from crossfade.gallery import Gallery, Hit, open_gallery, start_gallery
-from crossfade.upgrade import Mode, Side, Upgrade
+from crossfade.upgrade import Mode, Side, Upgrade, chained
 
 if TYPE_CHECKING:
     from crossfade.assessment import Assessment
@@ -38,6 +38,7 @@ __all__ = [
     "Upgrade",
     "__version__",
     "assess",
+    "chained",
     "evaluate",
     "fit",
     "open_gallery",

@@ -249,3 +249,18 @@ def test_every_command_has_help_with_an_example(run: Run) -> None:
         outcome = run(command, "--help")
         assert outcome.code == 0
         assert f"crossfade {command}" in outcome.out
+
+
+def test_models_are_called_as_they_are_named(files: Path, run: Run) -> None:
+    named = ("--old-name", "clip-1", "--new-name", "clip-2")
+    made = run(
+        *("fit", files / "fit.npz", "--out", files / "named", "--method", "ridge"), *named, "--json"
+    )
+    assert made.code == 0, made.err
+    fitted = json.loads(made.out)
+    assert (fitted["source"]["name"], fitted["target"]["name"]) == ("clip-1", "clip-2")
+    done = run(
+        *("evaluate", files / "named", "--gallery", files / "gallery.npz"),
+        *("--queries", files / "queries.npz", "--compare", "rank_merge"),
+    )
+    assert done.code == 0, done.err

@@ -21,6 +21,7 @@ from crossfade.cli.attach import attach
 from crossfade.cli.audit import audit
 from crossfade.cli.backfill import backfill, resume
 from crossfade.cli.bench import bench
+from crossfade.cli.chain import chain
 from crossfade.cli.demo import demo
 from crossfade.cli.detach import detach
 from crossfade.cli.evaluate import evaluate
@@ -51,6 +52,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(fit)
+app.command()(chain)
 app.command()(evaluate)
 app.command()(assess)
 app.command()(stores)

@@ -31,16 +31,24 @@ def fit(
         bool, typer.Option("--labels", help="Let auto use the labels in the pairs.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of splits, weights and batches.")] = 0,
+    old_name: Annotated[str, typer.Option(help="What to call the old model's space.")] = "old",
+    new_name: Annotated[
+        str, typer.Option(help="What to call the new one's; the next upgrade begins there.")
+    ] = "new",
     epochs: Annotated[int | None, typer.Option(help="Passes over the pairs, at most.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the fit report as JSON.")] = False,
 ) -> None:
     """Fit an upgrade on pairs of old and new embeddings.
 
+    A gallery knows its vectors by the spaces' names: name them as the collection does, and the
+    next upgrade's old model as the last one's new.
+
     Example: crossfade fit pairs.npz --out upgrade/ --method auto
     """
     # Found out before minutes of fitting, not after.
     check_folder(out, marker=MANIFEST, others=OTHERS)
-    loaded = _with_or_without_labels(Pairs.load(pairs), method, labels)
+    named = Pairs.load(pairs).named(old_name, new_name)
+    loaded = _with_or_without_labels(named, method, labels)
     settings: dict[str, Any] = (
         {"seed": seed} if epochs is None else {"seed": seed, "epochs": epochs}
     )

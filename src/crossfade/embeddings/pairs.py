@@ -110,6 +110,12 @@ class Pairs:
 
         write_pairs(self, Path(path))
 
+    def named(self, old_name: str | None = None, new_name: str | None = None) -> Pairs:
+        """The same pairs, of models with these names; files hold none: ``old`` and ``new``."""
+        source = Space(old_name or self.source.name, self.source.dim)
+        target = Space(new_name or self.target.name, self.target.dim)
+        return replace(self, source=source, target=target)
+
     def __len__(self) -> int:
         return len(self.ids)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from crossfade.embeddings import Space
@@ -19,12 +20,12 @@ from crossfade.errors import GalleryStateError, SpaceMismatch
 from crossfade.gallery.audit import Entry
 from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.gallery import Gallery
-from crossfade.gallery.moves import State, check_move
+from crossfade.gallery.moves import State, check_move, next_command
 from crossfade.gallery.prepare import unmapped
 from crossfade.gallery.record import Record, append, change_phase, read_record, read_state
 from crossfade.gallery.refit import forget_refits
 from crossfade.gallery.state import GalleryState, JobSettings, Phase
-from crossfade.stores import Store, open_store
+from crossfade.stores import Id, Store, open_store
 from crossfade.stores.uri import redact_uri
 from crossfade.upgrade import Upgrade
 
@@ -39,6 +40,8 @@ __all__ = [
     "settle",
     "start_gallery",
 ]
+
+_ROWS = 1024
 
 
 def open_gallery(
@@ -103,6 +106,7 @@ def begin(
     upgrade: Upgrade,
     *,
     settings: JobSettings | None = None,
+    present: State | None = None,
     actor: str | None = None,
     uri: str = "URI",
 ) -> None:
@@ -113,7 +117,7 @@ def begin(
         GalleryStateError: an upgrade is under way.
     """
     record = read_record(store.read_pointer)
-    _check_start(store, record, upgrade, uri)
+    _check_start(store, record, upgrade, present, uri)
     # Before the phase changes: from then on, writers elsewhere give these vectors.
     for space in (upgrade.source, upgrade.stored, upgrade.mapped):
         if space is not None:
@@ -126,28 +130,41 @@ def begin(
     if settings is not None:
         details |= {"encoder": settings.encoder, "order": settings.order}
     before = record.shown if record else State.NOT_STARTED
-    entry = Entry("start", before, State.PREPARING, actor, details)
-    if append(store, record, GalleryState.of(upgrade, Phase.PREPARING, settings), entry) is None:
+    move = "start" if upgrade.earlier is None else "supersede"
+    entry = Entry(move, before, State.PREPARING, actor, details)
+    state = GalleryState.of(upgrade, Phase.PREPARING, settings)
+    if upgrade.earlier is not None and record is not None:
+        state = replace(state, earlier=record.state)
+    if append(store, record, state, entry) is None:
         raise GalleryStateError("the gallery was changed by somebody else; open it again")
 
 
-def check_start(store: Store, upgrade: Upgrade, uri: str = "URI") -> None:
+def check_start(
+    store: Store, upgrade: Upgrade, uri: str = "URI", *, present: State | None = None
+) -> None:
     """Refuse to start an upgrade that can't be; changes nothing.
+
+    Args:
+        present: the state as the user sees it, where it is known.
 
     Raises:
         SpaceMismatch, GalleryStateError: as :func:`begin`.
     """
-    _check_start(store, read_record(store.read_pointer), upgrade, uri)
+    _check_start(store, read_record(store.read_pointer), upgrade, present, uri)
 
 
-def _check_start(store: Store, record: Record | None, upgrade: Upgrade, uri: str) -> None:
+def _check_start(
+    store: Store, record: Record | None, upgrade: Upgrade, present: State | None, uri: str
+) -> None:
     if upgrade.source.name in (upgrade.stored.name, upgrade.target.name):
         raise SpaceMismatch(
             f"the upgrade leads from {upgrade.source.name!r} to itself; give the two models "
             "different names when you fit it"
         )
     state = record.state if record else None
-    if state is not None and state.phase is not Phase.ROLLED_BACK:
+    if upgrade.earlier is not None:
+        _check_chain(record, upgrade, present, uri)
+    elif state is not None and state.phase is not Phase.ROLLED_BACK:
         follows = state.phase is Phase.FINISHED and state.stored == upgrade.source
         if not follows and not state.is_of(upgrade):
             raise _another(state, upgrade)
@@ -158,6 +175,28 @@ def _check_start(store: Store, record: Record | None, upgrade: Upgrade, uri: str
                 "one, from its new model on"
             )
     _refuse_other_spaces(store, upgrade)
+
+
+def _check_chain(record: Record | None, upgrade: Upgrade, present: State | None, uri: str) -> None:
+    """Refuse to begin a chained upgrade but in the middle of the one it is chained to."""
+    assert upgrade.earlier is not None
+    first, state = upgrade.earlier.upgrade, record.state if record else None
+    if record is not None and state is not None and state.is_of(upgrade):
+        check_move("start", present or record.shown, uri)
+    if record is None or state is None or not state.is_of(first):
+        raise GalleryStateError(
+            f"the upgrade is chained to {first.id[:12]}, which is not under way here; start that "
+            "one, or fit one from what the gallery holds"
+        )
+    if state.phase is not Phase.SERVING:
+        check_move("backfill", state.phase.state, uri)
+        raise GalleryStateError(
+            f"the gallery is {state.phase.value}; a chained upgrade begins once it serves. Next: "
+            f"{next_command(state.phase.state, uri)}"
+        )
+    # Without the job at hand it can't be known whether it still runs: its writes do no harm.
+    shown = State.INTERRUPTED if record.shown is State.RUNNING else record.shown
+    check_move("supersede", present or shown, uri)
 
 
 def finish(gallery: Gallery, *, present: State | None = None, actor: str | None = None) -> None:
@@ -245,9 +284,9 @@ def drop_new_side(
         return
     check_move("rollback", _seen(state, present), uri)
     if state.phase is not Phase.ROLLING_BACK:
-        lost = store.count(lacks=state.source.name)
+        lost = _without_old(store, state)
         if lost and not leave_out:
-            example = store.scan(n=1, lacks=state.source.name)[0].id
+            example = _one_without_old(store, state)
             raise GalleryStateError(
                 f"{lost} items hold no old embedding, e.g. {example!r}: the old system would not "
                 "find them. Upsert them with old=..., or roll back with leave_out=True "
@@ -258,7 +297,7 @@ def drop_new_side(
         state = change_phase(
             store, state, Phase.ROLLING_BACK, before=present, actor=actor, details=details
         )
-        if not leave_out and store.count(lacks=state.source.name):
+        if not leave_out and _without_old(store, state):
             _reopen(store, state, actor)
             raise GalleryStateError(
                 "items without an old embedding were written at the last moment; upsert them "
@@ -276,11 +315,27 @@ def settle(store: Store, *, actor: str | None = None) -> None:
             return
         store.drop_space(state.source.name)
         _drop_mapped(store, state)
+        if state.earlier is not None:
+            store.drop_space(state.earlier.source.name)
+            _drop_mapped(store, state.earlier)
+        forget_refits(store)
         change_phase(store, state, Phase.FINISHED, actor=actor)
     elif state.phase is Phase.ROLLING_BACK:
         store.drop_space(state.stored.name)
         _drop_mapped(store, state)
-        change_phase(store, state, Phase.ROLLED_BACK, actor=actor)
+        if state.earlier is None:
+            forget_refits(store)
+            change_phase(store, state, Phase.ROLLED_BACK, actor=actor)
+        else:
+            # The old system was in the middle of an upgrade, and is again.
+            change_phase(
+                store,
+                state,
+                Phase.SERVING,
+                after=State.STARTED,
+                actor=actor,
+                returning=state.earlier,
+            )
     elif state.phase in (Phase.PREPARING, Phase.SERVING):
         for space in (state.source, state.stored, state.mapped):
             if space is not None:
@@ -328,16 +383,35 @@ def _seen(state: GalleryState, present: State | None) -> State:
 
 
 def _drop_mapped(store: Store, state: GalleryState) -> None:
-    forget_refits(store)
     if state.mapped is not None:
         store.drop_space(state.mapped.name)
     store.flush()
 
 
+def _without_old(store: Store, state: GalleryState) -> int:
+    """How many items the old system would not find."""
+    lost = store.count(lacks=state.source.name)
+    if state.earlier is not None and lost:
+        lost -= store.count(has=state.earlier.source.name, lacks=state.source.name)
+    return lost
+
+
+def _one_without_old(store: Store, state: GalleryState) -> Id | None:
+    earlier = [] if state.earlier is None else [state.earlier.source.name]
+    after: Id | None = None
+    while page := store.scan(after=after, n=_ROWS, lacks=state.source.name, vectors=earlier):
+        for item in page:
+            if not item.vectors:
+                return item.id
+        after = page[-1].id
+    return None
+
+
 def _not_taken_up(state: GalleryState, upgrade: Upgrade) -> Exception:
     """Why a gallery with that state is not opened with that upgrade."""
     follows = state.phase is Phase.FINISHED and state.stored == upgrade.source
-    if follows or state.phase is Phase.ROLLED_BACK:
+    chained = upgrade.earlier is not None and state.is_of(upgrade.earlier.upgrade)
+    if follows or chained or state.phase is Phase.ROLLED_BACK:
         return GalleryStateError(
             f"the gallery is {state.phase.value}, and upgrade {upgrade.id[:12]} was not started "
             "on it; opening does not start it. Start it: crossfade.start_gallery(uri, upgrade), "

@@ -171,6 +171,13 @@ MOVES: dict[str, Move] = {
             "coverage is 1 and nothing is parked",
         ),
         _move(
+            "supersede",
+            _AT_REST,
+            [State.PREPARING],
+            "The next upgrade, chained to the one under way, begins in its middle.",
+            by_user=False,
+        ),
+        _move(
             "prepared",
             [State.PREPARING],
             [State.STARTED],
@@ -224,6 +231,13 @@ MOVES: dict[str, Move] = {
             [State.FINISHING],
             [State.FINISHED],
             "The old side is dropped.",
+            by_user=False,
+        ),
+        _move(
+            "returned",
+            [State.ROLLING_BACK],
+            [State.STARTED],
+            "The new side is dropped; the upgrade that was under way before goes on.",
             by_user=False,
         ),
         _move(

@@ -9,7 +9,7 @@ import numpy as np
 from crossfade.errors import StoreError
 from crossfade.gallery.state import GalleryState
 from crossfade.stores import Id, Item, Outcome, Store, VectorWrite
-from crossfade.upgrade import Upgrade
+from crossfade.upgrade import Earlier, Upgrade
 
 __all__ = ["map_old_vectors", "mapped_writes", "unmapped"]
 
@@ -18,10 +18,10 @@ _MOST_PASSES = 10
 
 
 def unmapped(store: Store, spaces: Upgrade | GalleryState) -> int:
-    """How many items hold an old vector and lack the mapped one."""
+    """How many items hold an old vector and lack the mapped one; 0 if none does."""
     if spaces.mapped is None:
         return 0
-    return store.count(has=spaces.source.name, lacks=spaces.mapped.name)
+    return _left(store, _sources(spaces), spaces.mapped.name)
 
 
 def map_old_vectors(
@@ -44,7 +44,7 @@ def map_old_vectors(
     """
     written = 0
     for _ in range(_MOST_PASSES):
-        left = store.count(has=upgrade.source.name, lacks=space)
+        left = _left(store, _sources(upgrade), space)
         if not left:
             store.flush()
             return written
@@ -71,10 +71,36 @@ def mapped_writes(upgrade: Upgrade, source: str, items: Sequence[Item]) -> list[
 def _one_pass(store: Store, upgrade: Upgrade, space: str) -> Iterator[int]:
     """Map batch by batch, yielding how many vectors each wrote."""
     after: Id | None = None
-    source = upgrade.source.name
-    while batch := store.scan(after=after, n=_ROWS, lacks=space, vectors=[source], payload=False):
+    sources = _sources(upgrade)
+    while batch := store.scan(after=after, n=_ROWS, lacks=space, vectors=sources, payload=False):
         after = batch[-1].id
-        holding = [item for item in batch if source in item.vectors]
-        if holding:
-            outcomes = store.set_vectors(space, mapped_writes(upgrade, source, holding))
-            yield outcomes.count(Outcome.APPLIED)
+        writes: list[VectorWrite] = []
+        if holding := [item for item in batch if sources[0] in item.vectors]:
+            writes += mapped_writes(upgrade, sources[0], holding)
+        if upgrade.earlier is not None:
+            older = [item for item in batch if item.vectors.keys() == {sources[1]}]
+            writes += _mapped_earlier(upgrade.earlier, sources[1], older)
+        if writes:
+            yield store.set_vectors(space, writes).count(Outcome.APPLIED)
+
+
+def _mapped_earlier(earlier: Earlier, source: str, items: Sequence[Item]) -> list[VectorWrite]:
+    if not items:
+        return []
+    mapped = earlier.map_items(np.stack([item.vectors[source] for item in items]))
+    return [
+        VectorWrite(item.id, item.version, row) for item, row in zip(items, mapped, strict=True)
+    ]
+
+
+def _sources(spaces: Upgrade | GalleryState) -> list[str]:
+    """The spaces that items are mapped from, the best first."""
+    if isinstance(spaces, Upgrade):
+        earlier = spaces.earlier.upgrade if spaces.earlier else None
+        return [spaces.source.name, *([earlier.source.name] if earlier else [])]
+    return [spaces.source.name, *([spaces.earlier.source.name] if spaces.earlier else [])]
+
+
+def _left(store: Store, sources: Sequence[str], mapped: str) -> int:
+    """How many items lack their mapped vector; of two kinds, some may count twice."""
+    return sum(store.count(has=source, lacks=mapped) for source in sources)

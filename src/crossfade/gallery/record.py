@@ -140,17 +140,19 @@ def change_phase(
     after: State | None = None,
     actor: str | None = None,
     details: Mapping[str, Any] | None = None,
+    returning: GalleryState | None = None,
 ) -> GalleryState:
     """Go on to another phase, durably.
 
     Args:
+        returning: a state of an earlier upgrade that takes this one's place, with that phase.
         before: the state as the user sees it; by default that after the last line.
         after: likewise; by default that of the phase.
 
     Raises:
         GalleryStateError: somebody else has changed it.
     """
-    following = replace(present, phase=phase)
+    following = replace(returning or present, phase=phase)
     if phase in (Phase.FINISHED, Phase.ROLLED_BACK):
         following = replace(following, fitted=None)
     shown = after or phase.state

@@ -8,7 +8,7 @@ again; writers are only held up when they leave no quiet moment.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crossfade.embeddings import unit_rows
@@ -146,7 +146,16 @@ class Searcher:
         if query_old is None:
             raise InvalidInput("mode 'old' needs query_old, the old model's embedding")
         queries = unit_rows(query_old, dim=self._upgrade.source.dim, name="query_old")
-        return lambda request: _only(self._sides.search_old(queries, request), "old")
+        if self._upgrade.earlier is None:
+            return lambda request: _only(self._sides.search_old(queries, request), "old")
+        # The old system is itself in the middle of an upgrade: its new model is our old one.
+        first = self._upgrade.earlier.upgrade
+        sides = TwoSides(self._store, first.source, first.stored, first.mapped)
+        old_side = first.old_side(query_old)
+        return lambda request: [
+            [replace(one, side="old") for one in listed]
+            for listed in sides.search_both(old_side, request)
+        ]
 
     def _with_payloads(self, found: list[list[Candidate]]) -> tuple[list[list[Hit]], bool]:
         """Hits, and whether all items are still there as they were found."""

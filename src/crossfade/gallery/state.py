@@ -87,7 +87,8 @@ class MapGeneration:
 class GalleryState:
     """The upgrade a gallery goes through, and how far it is.
 
-    ``fitted`` is None while the forward map is the upgrade's own.
+    ``fitted`` is None while the forward map is the upgrade's own. ``earlier`` is the state that
+    another upgrade was in when this one was begun in its middle, or None.
     """
 
     upgrade_id: str
@@ -97,6 +98,7 @@ class GalleryState:
     phase: Phase
     settings: JobSettings | None = None
     fitted: MapGeneration | None = None
+    earlier: GalleryState | None = None
 
     @classmethod
     def of(
@@ -108,19 +110,25 @@ class GalleryState:
     def is_of(self, upgrade: Upgrade) -> bool:
         """Whether ``upgrade`` is the one that the gallery goes through."""
         of_it = GalleryState.of(upgrade, self.phase, self.settings)
-        return self == replace(of_it, fitted=self.fitted)
+        return self == replace(of_it, fitted=self.fitted, earlier=self.earlier)
 
     def to_fields(self) -> dict[str, Any]:
         """As JSON values."""
         fields = asdict(self)
+        # As releases wrote it that knew nothing of them.
         if self.fitted is None:
-            del fields["fitted"]  # as releases wrote it that knew nothing of it
+            del fields["fitted"]
+        if self.earlier is None:
+            del fields["earlier"]
+        else:
+            fields["earlier"] = self.earlier.to_fields()
         return fields
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> GalleryState:
         """From :meth:`to_fields`; KeyError, TypeError or ValueError if they are no state."""
         mapped, settings, fitted = fields["mapped"], fields["settings"], fields.get("fitted")
+        earlier = fields.get("earlier")
         return cls(
             upgrade_id=fields["upgrade_id"],
             source=Space(**fields["source"]),
@@ -129,4 +137,5 @@ class GalleryState:
             phase=Phase(fields["phase"]),
             settings=JobSettings(**settings) if settings else None,
             fitted=MapGeneration(**fitted) if fitted else None,
+            earlier=cls.from_fields(earlier) if earlier else None,
         )

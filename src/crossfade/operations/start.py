@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crossfade.gallery import JobSettings, start_gallery
+from crossfade.gallery.lifecycle import check_start
 from crossfade.gallery.moves import check_move
 from crossfade.operations.opening import open_collection
 from crossfade.operations.request import StartRequest, load_encoder_of
@@ -31,7 +32,9 @@ def start(request: StartRequest, *, actor: str | None = None) -> Status:
         seed=request.seed,
     )
     with open_collection(request.uri) as collection:
-        check_move("start", collection.state, collection.uri)
+        if upgrade.earlier is None:
+            check_move("start", collection.state, collection.uri)
         open_order(request.order, upgrade, request.seed)
+        check_start(collection.store, upgrade, collection.uri, present=collection.state)
         start_gallery(collection.store, upgrade, settings=settings, actor=actor)
     return status(request.uri)

@@ -1,6 +1,7 @@
 """The upgrade artifact: maps, merge calibration, and their forward pass in NumPy."""
 
 from crossfade.upgrade.calibration import Calibration
+from crossfade.upgrade.chain import Earlier, chained
 from crossfade.upgrade.interpolation import Interpolation
 from crossfade.upgrade.linear_maps import ridge_map, turned_ridge_map
 from crossfade.upgrade.moments import Moments
@@ -15,6 +16,7 @@ __all__ = [
     "MILESTONES",
     "Affine",
     "Calibration",
+    "Earlier",
     "Interpolation",
     "Mode",
     "Moments",
@@ -25,6 +27,7 @@ __all__ = [
     "Transform",
     "TwoEncoder",
     "Upgrade",
+    "chained",
     "milestone_at",
     "new_side_share",
     "old_share",

@@ -17,6 +17,7 @@ from crossfade.durable import replace_folder
 from crossfade.embeddings import FloatArray, Space
 from crossfade.errors import ArtifactError, InvalidInput
 from crossfade.upgrade.calibration import Calibration
+from crossfade.upgrade.chain import Earlier
 from crossfade.upgrade.interpolation import Interpolation
 from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.ordering import Ordering
@@ -72,8 +73,14 @@ def load(path: Path) -> Upgrade:
 def upgrade_id(upgrade: Upgrade) -> str:
     """SHA-256 over all that decides answers: spaces, side, calibration and weights."""
     weights = save_tensors(_tensors(upgrade))
-    decisive = {key: value for key, value in _content(upgrade).items() if key != "report"}
-    return hashlib.sha256(_canonical(decisive) + weights).hexdigest()
+    return hashlib.sha256(_canonical(_decisive(_content(upgrade))) + weights).hexdigest()
+
+
+def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
+    decisive = {key: value for key, value in content.items() if key != "report"}
+    if (earlier := decisive.get("earlier")) is not None:
+        decisive["earlier"] = {**earlier, "upgrade": _decisive(earlier["upgrade"])}
+    return decisive
 
 
 def _manifest(upgrade: Upgrade, weights: bytes) -> dict[str, Any]:
@@ -89,6 +96,7 @@ def _manifest(upgrade: Upgrade, weights: bytes) -> dict[str, Any]:
 
 def _content(upgrade: Upgrade) -> dict[str, Any]:
     two, between, again = upgrade.two_encoder, upgrade.interpolation, upgrade.refit
+    earlier = upgrade.earlier
     transforms = {
         name: transform.describe()
         for name in _TRANSFORMS
@@ -108,6 +116,7 @@ def _content(upgrade: Upgrade) -> dict[str, Any]:
         **({} if between is None else {"interpolation": between.describe()}),
         **({} if upgrade.ordering is None else {"ordering": upgrade.ordering.describe()}),
         **({} if again is None else {"refit": _describe_refit(again)}),
+        **({} if earlier is None else {"earlier": _describe_earlier(earlier)}),
         "report": dict(upgrade.report),
     }
 
@@ -127,7 +136,15 @@ def _tensors(upgrade: Upgrade) -> _Tensors:
         moments = upgrade.refit.moments
         tensors |= {f"refit.{name}": getattr(moments, name) for name in _MOMENTS}
         tensors["refit.marks"] = upgrade.refit.marks
+    if upgrade.earlier is not None:
+        first, direct = upgrade.earlier.upgrade, upgrade.earlier.direct
+        tensors |= {f"earlier.upgrade.{key}": value for key, value in _tensors(first).items()}
+        tensors |= {f"earlier.direct.{key}": value for key, value in direct.tensors().items()}
     return tensors
+
+
+def _describe_earlier(earlier: Earlier) -> dict[str, Any]:
+    return {"upgrade": _content(earlier.upgrade), "direct": earlier.direct.describe()}
 
 
 def _describe_refit(again: Refit) -> dict[str, Any]:
@@ -146,7 +163,7 @@ def _restore(manifest: Mapping[str, Any], tensors: _Tensors) -> Upgrade:
     }
     two, between = manifest["two_encoder"], manifest.get("interpolation")
     ordering = manifest.get("ordering")
-    again = manifest.get("refit")
+    again, earlier = manifest.get("refit"), manifest.get("earlier")
     return Upgrade(
         method=manifest["method"],
         source=Space(**manifest["source"]),
@@ -172,6 +189,12 @@ def _restore(manifest: Mapping[str, Any], tensors: _Tensors) -> Upgrade:
             again["penalty"],
             again["shares_follow"],
             again.get("rotation_share", 0.0),
+        ),
+        earlier=None
+        if earlier is None
+        else Earlier(
+            _restore(earlier["upgrade"], _of("earlier.upgrade", tensors)),
+            Transform.restore(earlier["direct"], _of("earlier.direct", tensors)),
         ),
         report=manifest["report"],
     )

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from crossfade.embeddings import FloatArray, Space, unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.upgrade.calibration import Calibration
+from crossfade.upgrade.chain import Earlier
 from crossfade.upgrade.interpolation import Interpolation
 from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.ordering import Ordering
@@ -68,6 +69,8 @@ class Upgrade:
             with :meth:`Transform.raw`.
         ordering: what orders of backfilling go by, or None.
         refit: what it takes to fit ``forward`` again on backfilled items, or None.
+        earlier: the upgrade that was under way when this one was begun, or None; see
+            :func:`crossfade.upgrade.chained`.
         report: what fitting measured: data hash, settings, held-out curve, seconds.
     """
 
@@ -84,6 +87,7 @@ class Upgrade:
     uncertainty: Transform | None = None
     ordering: Ordering | None = None
     refit: Refit | None = None
+    earlier: Earlier | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,6 +124,8 @@ class Upgrade:
             )
         self._check_sample()
         self._check_refit()
+        if self.earlier is not None:
+            self.earlier.check(self)
 
     def _check_sample(self) -> None:
         two = self.two_encoder
@@ -173,6 +179,8 @@ class Upgrade:
         if self.forward is None:
             return None
         name = f"{self.stored.name}~{self.source.name}:{self.forward.fingerprint}"
+        if self.earlier is not None:
+            name += f"~{self.earlier.upgrade.source.name}:{self.earlier.direct.fingerprint}"
         return Space(name, self.target.dim)
 
     def store_new(self, new: Any) -> FloatArray:
