@@ -174,3 +174,23 @@ def test_few_pairs_and_copies_are_found() -> None:
     said = " ".join(assess(copied, **QUICK).findings)
     assert "120 pairs for 128 dimensions" in said
     assert "20 of 120 new embeddings are copies" in said
+
+
+def test_a_predicted_curve_has_the_refits_that_the_job_will_make(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On classes never seen only what is backfilled can teach the map anything."""
+
+    def share() -> float:
+        result = assess(local_maps_world(600), methods=["refitted_ridge"], splits=2)
+        (found,) = (
+            one.gain_share
+            for one in result.predictions
+            if one.candidate.mode is Mode.ONE_ENCODER and one.held_out.value == "classes"
+        )
+        assert found is not None
+        return found.value
+
+    as_the_job = share()
+    monkeypatch.setattr("crossfade.assessment.evidence.Generations", lambda *_: None)
+    assert as_the_job > share() + 0.05

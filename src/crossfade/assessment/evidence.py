@@ -21,6 +21,7 @@ from crossfade.evaluation import (
     curve_from_scores,
 )
 from crossfade.evaluation.orders import backfill_order
+from crossfade.evaluation.refits import Generations
 from crossfade.evaluation.scoring import GalleryScorer
 from crossfade.fit.held_out import made_queries
 from crossfade.fit.methods import METHODS
@@ -168,7 +169,10 @@ def order_curve(
     """
     upgrade, items = measured.upgrades[candidate.method], measured.fold.held_out
     rows = backfill_order(order, items, upgrade, seed=seed)
-    scorer = GalleryScorer(upgrade, items, task.queries, np.arange(len(items)), candidate.mode)
+    by_id = np.arange(len(items))
+    # As the job would: on few items, so a large gallery gains more by it than is seen here.
+    generations = Generations(upgrade, items, rows)
+    scorer = GalleryScorer(upgrade, items, task.queries, by_id, candidate.mode, generations)
     return curve_from_scores(
         scorer, task.relevance, rows, COVERAGE, chunk_queries=scorer.chunk_queries
     )
