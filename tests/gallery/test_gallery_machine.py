@@ -120,3 +120,18 @@ def test_equal_embeddings_tie_in_order_of_id(tmp_path: Path) -> None:
             for k in range(1, 7):
                 (hits,) = gallery.search(WORLD.queries.new[0], k)
                 assert [hit.id for hit in hits] == [-1, 0, 5, 10**12, "a", "b"][:k]
+
+
+def test_equal_new_embeddings_tie_at_coverage_1_whatever_else_items_hold() -> None:
+    new, old = WORLD.gallery.new, WORLD.gallery.old
+    with open_gallery("memory://", make_upgrade(rho=False, reference_old=old[:20])) as gallery:
+        gallery.upsert(range(3, 6), new=new[:3], old=old[:3])
+        for row in range(3, 40):
+            gallery.upsert([2], new=new[row], old=old[row])
+            gallery.upsert([1], new=new[row])
+            found = gallery.search(
+                WORLD.queries.new, 5, query_old=WORLD.queries.old, mode="two-encoder"
+            )
+            for hits in found:
+                alone, both = (hit for hit in hits if hit.id in (1, 2))
+                assert (alone.id, both.id) == (1, 2) and alone.score == both.score

@@ -127,10 +127,14 @@ class TwoViews:
             for item in present
             if new not in item.vectors and {old, mapped or old} <= item.vectors.keys()
         ]
-        if both:
-            yield "new", both, _distinct(both, (new, old), _backfilled(queries, coverage))
-        if alone:
-            yield "new", alone, _distinct(alone, (new,), lambda rows: queries.stored_query @ rows.T)
+        if moved := both + alone:
+            # One product for both kinds, or items of one new vector would not tie at coverage 1.
+            scores = _distinct(moved, (new,), lambda rows: queries.stored_query @ rows.T)
+            if both:
+                by_old = _distinct(both, (old,), lambda rows: _old_query(queries) @ rows.T)
+                mixed = queries.backfilled(scores[:, : len(both)], by_old, coverage)
+                scores = np.concatenate([mixed, scores[:, len(both) :]], axis=1)
+            yield "new", moved, scores
         if waiting:
             views = (old,) if mapped is None else (old, mapped)
             yield "old", waiting, _distinct(waiting, views, queries.scores)
@@ -146,14 +150,9 @@ def _parts(queries: OldSide) -> Iterator[OldSide]:
         yield queries.of(slice(start, start + _QUERIES_TOGETHER))
 
 
-def _backfilled(
-    queries: OldSide, coverage: float
-) -> Callable[[FloatArray, FloatArray], FloatArray]:
-    old_query = queries.old_query
-    assert old_query is not None
-    return lambda new, old: queries.backfilled(
-        queries.stored_query @ new.T, old_query @ old.T, coverage
-    )
+def _old_query(queries: OldSide) -> FloatArray:
+    assert queries.old_query is not None
+    return queries.old_query
 
 
 def _distinct(
