@@ -39,7 +39,7 @@ from crossfade.bench.suites.corpora import (
     vital_articles,
     wordnet_nouns,
 )
-from crossfade.embeddings import FloatArray, Pairs
+from crossfade.embeddings import FloatArray, Pairs, normalise
 
 RESULTS = Path(__file__).parent / "results"
 MODELS = (GLOVE, WORDLLAMA, MINILM_L6)
@@ -99,7 +99,10 @@ def _measure(corpus: str, seed: int, methods: list[str]) -> Iterator[dict[str, A
 
 
 def _embedded(texts: list[str]) -> Views:
-    return {name: embed_cached(name, texts, text_model(name), str.encode, print) for name in MODELS}
+    return {
+        name: normalise(embed_cached(name, texts, text_model(name), str.encode, print))
+        for name in MODELS
+    }
 
 
 def _chains(

@@ -93,8 +93,8 @@ def test_a_lease_whose_answer_was_lost_does_not_stop_the_job(
     journal = open_journal(unreliable.store)
     lease, leases = journal.lease, iter(range(1000))
 
-    def losing(n: int, worker: str, seconds: float) -> list[Leased]:
-        leased = lease(n, worker, seconds)
+    def losing(n: int, worker: str, seconds: float, upgrade_id: str) -> list[Leased]:
+        leased = lease(n, worker, seconds, upgrade_id)
         if next(leases) == 3:
             raise StoreUnavailable("the connection broke after the commit")
         return leased

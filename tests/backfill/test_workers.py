@@ -278,9 +278,9 @@ def leases_ahead(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> list[bool
     journal, seen = open_journal(gallery.store), [False]
     lease = journal.lease
 
-    def watching(n: int, worker: str, seconds: float) -> list[Leased]:
+    def watching(n: int, worker: str, seconds: float, upgrade_id: str) -> list[Leased]:
         seen.append(threading.current_thread().name == "backfill behind")
-        return lease(n, worker, seconds)
+        return lease(n, worker, seconds, upgrade_id)
 
     monkeypatch.setattr(journal, "lease", watching)
     return seen

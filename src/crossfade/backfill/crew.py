@@ -17,7 +17,7 @@ from crossfade.backfill.membership import Member
 from crossfade.backfill.status import JobState
 from crossfade.backfill.throttle import Brake
 from crossfade.backfill.worker import Worker
-from crossfade.errors import EncoderUnavailable, StoreUnavailable
+from crossfade.errors import EncoderUnavailable, GalleryStateError, StoreUnavailable
 from crossfade.gallery.encoding import Retry
 
 __all__ = ["GRACE_SECONDS", "Budget", "Crew", "Outage", "Signals"]
@@ -84,12 +84,13 @@ class Signals:
     """What tells workers to stop: the user, the job's state in the journal, or one another.
 
     Args:
-        stop: set by the user.
+        stop: set by the user. upgrade_id: of the job that is worked on.
     """
 
-    def __init__(self, stop: threading.Event, member: Member) -> None:
+    def __init__(self, stop: threading.Event, member: Member, upgrade_id: str) -> None:
         self._stop = stop
         self._member = member
+        self._upgrade_id = upgrade_id
         self._over = threading.Event()
         self._look_at = 0.0
         self.ended: JobState | None = None
@@ -118,7 +119,13 @@ class Signals:
         if self.stopped():
             return True
         job = self._member.journal.job()
-        if job is None or job.state is not JobState.RUNNING:
+        if job is not None and job.upgrade_id != self._upgrade_id:
+            self.fail(
+                GalleryStateError(
+                    "another upgrade's job has taken this one's place since; open the gallery again"
+                )
+            )
+        elif job is None or job.state is not JobState.RUNNING:
             self.end(JobState.PAUSED if job is None else job.state)
         return self._over.is_set()
 
@@ -290,5 +297,5 @@ class Crew:
                 self._conclude()
 
     def _conclude(self) -> None:
-        if not self.member.journal.counts().leased:
+        if not self.signals.over() and not self.member.journal.counts().leased:
             self.signals.end(self.conclude())

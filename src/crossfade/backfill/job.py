@@ -292,7 +292,7 @@ class Backfill:
         max_items: int | None,
         progress: Callable[[JobStatus], None] | None,
     ) -> Crew:
-        signals = Signals(self._stop, member)
+        signals = Signals(self._stop, member, job.upgrade_id)
         brake, streak = Brake(self._throttle, signals.wait), Streak()
         encoding = Encoding(encoder, self.gallery.upgrade.target.dim, self._retry, signals.wait)
         refitting = Refitting(self.gallery, signals.stopped, self._observe)

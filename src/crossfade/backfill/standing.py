@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossfade.backfill.journal import Journal
+from crossfade.backfill.journal import Journal, QueueCounts
 from crossfade.backfill.membership import is_at_work
 from crossfade.backfill.status import JobStatus
 from crossfade.gallery import GalleryState, Phase, State
@@ -32,7 +32,11 @@ def at_rest(store: Store, gallery: GalleryState, journal: Journal) -> State:
 
 def read_status(store: Store, gallery: GalleryState, journal: Journal) -> JobStatus:
     """One look at the job."""
-    counts, rate, job = journal.counts(), journal.rate(), journal.job()
+    job = journal.job()
+    if job is not None and job.upgrade_id == gallery.upgrade_id:
+        counts, rate = journal.counts(), journal.rate()
+    else:  # of an upgrade that was begun before this one
+        counts, rate, job = QueueCounts(0, 0, 0, 0), None, None
     items, left = store.count(), store.count(lacks=gallery.stored.name)
     waiting = counts.pending + counts.leased
     return JobStatus(

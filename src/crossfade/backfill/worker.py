@@ -202,7 +202,7 @@ class Worker:
                     raise error
                 del unread[: len(part.ids)]
                 is_due = time.monotonic() - started >= self._pace.flush_after(self._flush_seconds)
-                if self._next_lease and (is_due or not unread):
+                if self._next_lease and (is_due or not unread) and not self._stopped():
                     self._ahead = Behind(partial(self._leased, self._next_lease))
                 if is_due:
                     break
@@ -219,7 +219,10 @@ class Worker:
         return leased
 
     def _leased(self, n: int) -> list[Leased]:
-        return self._member.journal.lease(n, self._member.name, self._member.seconds)
+        if self._forsaken.is_set():
+            return []
+        member = self._member
+        return member.journal.lease(n, member.name, member.seconds, self._gallery.upgrade.id)
 
     def _settle(self, settled: Settled, started: float) -> None:
         if self._forsaken.is_set():

@@ -189,14 +189,18 @@ def _check_chain(record: Record | None, upgrade: Upgrade, present: State | None,
             "one, or fit one from what the gallery holds"
         )
     if state.phase is not Phase.SERVING:
-        check_move("backfill", state.phase.state, uri)
         raise GalleryStateError(
             f"the gallery is {state.phase.value}; a chained upgrade begins once it serves. Next: "
             f"{next_command(state.phase.state, uri)}"
         )
     # Without the job at hand it can't be known whether it still runs: its writes do no harm.
     shown = State.INTERRUPTED if record.shown is State.RUNNING else record.shown
-    check_move("supersede", present or shown, uri)
+    if (seen := present or shown) is State.RUNNING:
+        raise GalleryStateError(
+            "the backfill of the upgrade under way is at work; pause it first: "
+            f"crossfade pause {uri}"
+        )
+    check_move("supersede", seen, uri)
 
 
 def finish(gallery: Gallery, *, present: State | None = None, actor: str | None = None) -> None:

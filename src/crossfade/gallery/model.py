@@ -50,14 +50,26 @@ def require_width(upgrade: Upgrade, encoder: Any) -> None:
 
 
 def _bind(store: Store, upgrade: Upgrade, name: str) -> None:
-    wanted = json.dumps({"upgrade": upgrade.id, "model": name}, sort_keys=True)
-    while (bound := store.read_pointer(_POINTER)) != wanted:
-        first = json.loads(bound) if bound is not None else {}
-        begun = store.count(has=upgrade.stored.name) > 0
-        if begun and first.get("upgrade") == upgrade.id:
+    while True:
+        bound = store.read_pointer(_POINTER)
+        models = _models(bound)
+        first = models.get(upgrade.id)
+        if first == name:
+            return
+        if first is not None and store.count(has=upgrade.stored.name) > 0:
             raise EncoderMisconfigured(
-                f"the job began with the model {first['model']}, this encoder is {name}; two "
-                "models must not mix. Go on with the first, or roll back; if they are one model, "
-                "say so by the option name"
+                f"the job began with the model {first}, this encoder is {name}; two models must "
+                "not mix. Go on with the first, or roll back; if they are one model, say so by "
+                "the option name"
             )
+        wanted = json.dumps({"models": {**models, upgrade.id: name}}, sort_keys=True)
         store.swap_pointer(_POINTER, bound, wanted)
+
+
+def _models(bound: str | None) -> dict[str, str]:
+    """The models' names by upgrade: a gallery may return to the one before."""
+    found: dict[str, Any] = {} if bound is None else json.loads(bound)
+    if "upgrade" in found:  # as an earlier release wrote it, which kept one
+        return {found["upgrade"]: found["model"]}
+    models: dict[str, str] = found.get("models", {})
+    return models

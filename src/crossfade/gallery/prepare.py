@@ -102,5 +102,10 @@ def _sources(spaces: Upgrade | GalleryState) -> list[str]:
 
 
 def _left(store: Store, sources: Sequence[str], mapped: str) -> int:
-    """How many items lack their mapped vector; of two kinds, some may count twice."""
-    return sum(store.count(has=source, lacks=mapped) for source in sources)
+    """How many items hold a vector to map and lack the mapped one."""
+    if len(sources) == 1:
+        return store.count(has=sources[0], lacks=mapped)
+    if not any(store.count(has=source, lacks=mapped) for source in sources):
+        return 0
+    # No store counts by three spaces at once; those that hold neither are few, if any.
+    return store.count(lacks=mapped)

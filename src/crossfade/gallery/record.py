@@ -36,6 +36,8 @@ __all__ = [
 _POINTER = "crossfade.gallery"
 _LINE_POINTER = "crossfade.audit.{}"
 _FORMAT = 2
+_CHAINED_FORMAT = 3
+"""Of galleries in a chain, which a release that knows of none must leave alone."""
 _ATTEMPTS = 50
 
 ReadPointer = Callable[[str], str | None]
@@ -61,7 +63,9 @@ class Record:
     def dump(self) -> str:
         """As text."""
         state = self.state.to_fields() if self.state else None
-        fields = {"format": _FORMAT, "state": state, "line": asdict(self.line)}
+        chained = self.state is not None and self.state.earlier is not None
+        form = _CHAINED_FORMAT if chained else _FORMAT
+        fields = {"format": form, "state": state, "line": asdict(self.line)}
         return json.dumps(fields, sort_keys=True)
 
     @classmethod
@@ -73,7 +77,7 @@ class Record:
         """
         try:
             fields = json.loads(text)
-            if (form := fields["format"]) != _FORMAT:
+            if (form := fields["format"]) not in (_FORMAT, _CHAINED_FORMAT):
                 raise StoreError(
                     f"the gallery's state has format {form}, this release reads {_FORMAT}; "
                     "install the release that wrote it"

@@ -74,6 +74,8 @@ def fit_again(
     state = record.state if record else None
     if record is None or state is None or state.phase is not Phase.SERVING:
         return None
+    if state.upgrade_id != upgrade.id:
+        return None  # another upgrade has been started since, and the map is not its
     earlier = kept_maps(store)
     extra = _gather(store, upgrade, stopped)
     if stopped():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
+from crossfade.backfill.journal import open_journal
+from crossfade.backfill.membership import working_alone
 from crossfade.gallery import JobSettings, start_gallery
 from crossfade.gallery.lifecycle import check_start
 from crossfade.gallery.moves import check_move
@@ -9,6 +13,7 @@ from crossfade.operations.opening import open_collection
 from crossfade.operations.request import StartRequest, load_encoder_of
 from crossfade.operations.status import Status, status
 from crossfade.orders import open_order
+from crossfade.stores import Store
 from crossfade.upgrade import Upgrade
 
 __all__ = ["StartRequest", "start"]
@@ -36,5 +41,11 @@ def start(request: StartRequest, *, actor: str | None = None) -> Status:
             check_move("start", collection.state, collection.uri)
         open_order(request.order, upgrade, request.seed)
         check_start(collection.store, upgrade, collection.uri, present=collection.state)
-        start_gallery(collection.store, upgrade, settings=settings, actor=actor)
+        with _alone(collection.store, upgrade):
+            start_gallery(collection.store, upgrade, settings=settings, actor=actor)
     return status(request.uri)
+
+
+def _alone(store: Store, upgrade: Upgrade) -> AbstractContextManager[None]:
+    """Keep the workers of the upgrade under way out, if there is one."""
+    return nullcontext() if upgrade.earlier is None else working_alone(store, open_journal(store))

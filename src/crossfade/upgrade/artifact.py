@@ -29,6 +29,8 @@ from crossfade.upgrade.upgrade import Side, Upgrade
 __all__ = ["FORMAT_VERSION", "load", "save", "upgrade_id"]
 
 FORMAT_VERSION = 2
+_CHAINED_VERSION = 3
+"""Of chained upgrades, which a release that knows of none must not take for plain ones."""
 MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
 OTHERS = (WEIGHTS,)
@@ -86,7 +88,7 @@ def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
 def _manifest(upgrade: Upgrade, weights: bytes) -> dict[str, Any]:
     manifest = {
         "format": "crossfade-upgrade",
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if upgrade.earlier is None else _CHAINED_VERSION,
         **_content(upgrade),
         "id": upgrade.id,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
@@ -215,7 +217,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != "crossfade-upgrade":
         raise ArtifactError(f"{path} does not describe an upgrade")
     version = manifest.get("format_version")
-    if type(version) is not int or version != FORMAT_VERSION:
+    if type(version) is not int or version not in (FORMAT_VERSION, _CHAINED_VERSION):
         raise ArtifactError(
             f"{path} has format version {version}, this release reads {FORMAT_VERSION}; "
             "install the release that wrote it, or fit anew"

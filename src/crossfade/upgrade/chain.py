@@ -50,6 +50,22 @@ class Earlier:
                 f"next one begins in {following.source.name!r} ({following.source.dim}-d); fit it "
                 "on pairs of that space, under that name"
             )
+        if following.stored.name in (first.source.name, first.stored.name):
+            raise SpaceMismatch(
+                f"the next upgrade ends in {following.stored.name!r}, a space that the one under "
+                "way has already; give the three models different names when you fit"
+            )
+        if first.rho is not None or first.needs_old_query:
+            raise InvalidInput(
+                f"the upgrade under way, by {first.method!r}, "
+                + (
+                    "has a new-space head"
+                    if first.rho is not None
+                    else "takes two embeddings of each query"
+                )
+                + ": its system can't answer by the one embedding that a chain leaves it. Finish "
+                "or roll back first"
+            )
         if first.earlier is not None:
             raise InvalidInput(
                 "the upgrade under way was itself begun while another was; backfill or finish "

@@ -162,3 +162,41 @@ def test_a_lease_reads_what_it_leases_and_not_the_whole_queue(
         before = read()
         assert len(journal.lease(10, "w", 60)) == 10
         assert 0 < read() - before < 100
+
+
+def test_a_role_that_does_not_own_the_queue_works_on_it(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Owning is asked for where an index is made: by the role that filled it first."""
+    with open_table(postgres, tmp_path) as store:
+        assert isinstance(store, PgvectorStore)
+        owner = open_journal(store)
+        job = JobRow("upgrade", "random", 7, JobState.RUNNING)
+        for _ in range(2):
+            owner.begin(job)
+            sweep_and_lease(owner)
+            owner.leave("w")
+        for statement in (
+            "DROP ROLE IF EXISTS guest",
+            "CREATE ROLE guest",
+            "GRANT ALL ON ALL TABLES IN SCHEMA public TO guest",
+            "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO guest",
+            "GRANT CREATE ON SCHEMA public TO guest",
+        ):
+            store.connections.execute(sql.SQL(statement))
+        guest = postgres.uri(table=store.address.table, options="-c%20role%3Dguest")
+        with open_store(guest) as other:
+            journal = open_journal(other)
+            sweep_and_lease(journal)
+            journal.leave("w")
+            journal.clear()
+            journal.begin(job)
+            sweep_and_lease(journal)
+
+
+def sweep_and_lease(journal: Journal) -> None:
+    journal.join("w", 60)
+    assert journal.begin_sweep("w")
+    journal.enqueue([Entry(id, 1, id) for id in range(100)])
+    journal.end_sweep("w")
+    assert [one.id for one in journal.lease(10, "w", 60)] == list(range(10))

@@ -53,3 +53,8 @@ def test_a_bad_address_is_refused_without_its_password(bad: str) -> None:
         Address.parse(bad)
     error: BaseException | None = caught.value
     assert "s3cret" not in str(error) and error is not None and error.__cause__ is None
+
+
+def test_options_of_the_server_keep_their_spaces_and_plus_signs() -> None:
+    uri = "me@db/shop?table=items&options=-c%20role%3Dguest%20-c%20x.y%3Da%2Bb"
+    assert Address.parse(uri).connection["options"] == "-c role=guest -c x.y=a+b"

@@ -271,14 +271,17 @@ class Journal(ABC):
         """
 
     @abstractmethod
-    def lease(self, n: int, worker: str, seconds: float) -> list[Leased]:
+    def lease(
+        self, n: int, worker: str, seconds: float, upgrade_id: str | None = None
+    ) -> list[Leased]:
         """Up to n pending items for one worker alone, who is alive for so many seconds more.
 
         The highest priority comes first, then the lowest key, then any fixed order. What dead
         workers held is pending again. A worker that has died meanwhile joins anew.
 
         Returns:
-            Nothing if nothing is pending, the job is not ``running``, or not filled.
+            Nothing if nothing is pending, the job is not ``running``, or not filled, or if it
+            is another upgrade's than the one named.
 
         Raises:
             JobLocked: another worker is there that must be alone.

@@ -190,8 +190,10 @@ class PostgresJournal(Journal):
 
         self._tables.alone(work)
 
-    def lease(self, n: int, worker: str, seconds: float) -> list[Leased]:
-        return self._queue.lease(n, worker, seconds)
+    def lease(
+        self, n: int, worker: str, seconds: float, upgrade_id: str | None = None
+    ) -> list[Leased]:
+        return self._queue.lease(n, worker, seconds, upgrade_id)
 
     def settle(self, worker: str, settled: Settled, seconds: float = 0.0) -> None:
         self._queue.settle(worker, settled, seconds)

@@ -99,24 +99,53 @@ class Queue:
         return Page(None if last is None else id_of(last), queued)
 
     def put_in_order(self) -> None:
-        """Make the index that leases read; for a queue that was filled."""
-        self._tables.beside(
-            "CREATE INDEX IF NOT EXISTS {new_order} ON {queue} (priority DESC, key, item)"
-        )
+        """Make the index that leases read, if it is not there; for a queue that was filled.
+
+        A role that does not own the queue leaves it to others: leases then sort.
+        """
+        statement = "CREATE INDEX IF NOT EXISTS {new_order} ON {queue} (priority DESC, key, item)"
+
+        def work(connection: Connection) -> None:
+            # One at a time: two that make it at once would not see each other's.
+            lock = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))"
+            self._tables.execute(connection, lock, self._tables.name("queue").as_string())
+            if not self._is_there(connection, "order") and self._owns_queue(connection):
+                self._tables.execute(connection, statement)
+
+        self._tables.beside(work)
 
     def forget_order(self, connection: Connection) -> None:
         """Drop that index: the next queue is filled without."""
-        self._tables.execute(connection, "DROP INDEX IF EXISTS {order}")
+        if self._is_there(connection, "order") and self._owns_queue(connection):
+            self._tables.execute(connection, "DROP INDEX IF EXISTS {order}")
+
+    def _is_there(self, connection: Connection, name: str) -> bool:
+        found = self._tables.execute(
+            connection, "SELECT to_regclass(%s)", self._tables.name(name).as_string()
+        )
+        return found.fetchone() != (None,)
+
+    def _owns_queue(self, connection: Connection) -> bool:
+        found = self._tables.execute(
+            connection,
+            "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(%s)",
+            self._tables.name("queue").as_string(),
+        )
+        return found.fetchone() == (True,)
 
     def forget_stale(self, connection: Connection) -> None:
         """Forget stale items that the sweep, now over, did not find again: moved, or gone."""
         self._tables.execute(connection, f"DELETE FROM {{queue}} WHERE state = {STALE}")
 
-    def lease(self, n: int, worker: str, seconds: float) -> list[Leased]:
+    def lease(self, n: int, worker: str, seconds: float, upgrade_id: str | None) -> list[Leased]:
         def work(connection: Connection) -> Rows:
             number = self._workers.join(connection, worker, seconds)
-            ready = "SELECT 1 FROM {job} WHERE filled AND state = %s"
-            if self._tables.execute(connection, ready, JobState.RUNNING.value).fetchone() is None:
+            ready = (
+                "SELECT 1 FROM {job} WHERE filled AND state = %s "
+                "AND upgrade = coalesce(%s::text, upgrade)"
+            )
+            running = (JobState.RUNNING.value, upgrade_id)
+            if self._tables.execute(connection, ready, *running).fetchone() is None:
                 return []
             return self._tables.execute(
                 connection,
@@ -155,7 +184,8 @@ class Queue:
             f"WHERE item = ANY(%s::bytea[]) AND state = {PENDING} AND priority < %s"
         )
         given = (priority, _keys(ids), priority)
-        return self._tables.together(
+        # Holding nothing that heartbeats wait for: it may itself wait for an index that is made.
+        return self._tables.beside(
             lambda connection: self._tables.execute(connection, statement, *given).rowcount
         )
 

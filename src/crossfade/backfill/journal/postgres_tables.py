@@ -102,9 +102,9 @@ class Tables:
         begin = sql.SQL(form).format(self._lock)
         return self._connections.run(begin, lambda connection, _: work(connection))
 
-    def beside(self, statement: LiteralString) -> None:
-        """A statement that keeps nobody waiting who does not write the same table."""
-        self._connections.run(sql.SQL(statement).format(**self._names), lambda *_: None)
+    def beside(self, work: Callable[[Connection], _Result]) -> _Result:
+        """A transaction that keeps nobody waiting who does not write the same rows."""
+        return self._connections.run(sql.SQL(_ROUTINE), lambda connection, _: work(connection))
 
     def name(self, table: str) -> sql.Composable:
         """Of ``job``, ``queue`` and so on, for statements."""

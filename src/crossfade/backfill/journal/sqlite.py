@@ -206,11 +206,16 @@ class SqliteJournal(Journal):
             if ended.rowcount > 0:
                 database.execute(f"DELETE FROM queue WHERE state = {_STALE}")
 
-    def lease(self, n: int, worker: str, seconds: float) -> list[Leased]:
+    def lease(
+        self, n: int, worker: str, seconds: float, upgrade_id: str | None = None
+    ) -> list[Leased]:
         with self._database.transaction() as database:
             number = self._join(database, worker, seconds)
-            ready = "SELECT 1 FROM job WHERE filled AND state = ?"
-            if database.execute(ready, (JobState.RUNNING.value,)).fetchone() is None:
+            ready = (
+                "SELECT 1 FROM job WHERE filled AND state = ? AND upgrade = COALESCE(?, upgrade)"
+            )
+            running = (JobState.RUNNING.value, upgrade_id)
+            if database.execute(ready, running).fetchone() is None:
                 return []
             rows = database.execute(
                 f"SELECT item, reason IS NOT NULL FROM queue WHERE state = {_PENDING} "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -62,7 +62,9 @@ class Address:
             check_name(value, key)
         if "%" in ours["table"] + ours.get("schema", ""):
             raise InvalidInput("names of tables and schemas with a percent sign are not supported")
-        theirs = urlencode([(key, value) for key, value in given if key not in _OURS])
+        kept = [(key, value) for key, value in given if key not in _OURS]
+        # The server's library knows %20, and takes a plus sign for itself.
+        theirs = urlencode(kept, quote_via=quote)
         return cls(
             _connection(f"postgresql://{server}{theirs and '?'}{theirs}"),
             schema=ours.get("schema") or "public",

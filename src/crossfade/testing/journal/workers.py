@@ -37,6 +37,11 @@ class WorkersContract(FilledJournal):
         journal.settle("nobody", Settled(done=[3], stale=["3"]), 1.0)
         assert journal.counts() == QueueCounts(done=1, pending=0, leased=4, parked=0)
 
+    def test_a_worker_of_another_upgrade_gets_nothing(self, journal: Journal) -> None:
+        assert journal.lease(9, "a", LONG_SECONDS, "another upgrade") == []
+        assert journal.counts().leased == 0
+        assert len(journal.lease(9, "a", LONG_SECONDS, JOB.upgrade_id)) == len(IDS)
+
     def test_a_dead_worker_s_items_are_taken_over_and_its_word_no_longer_counts(
         self, journal: Journal
     ) -> None:

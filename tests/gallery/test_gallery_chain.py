@@ -1,6 +1,7 @@
 """The next upgrade begun in the middle of one: items of three models, on every store."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,12 +10,18 @@ import pytest
 
 from crossfade.backfill import Backfill, JobState
 from crossfade.embeddings import FloatArray, Pairs, normalise
-from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch
+from crossfade.errors import (
+    EncoderMisconfigured,
+    GalleryStateError,
+    InvalidInput,
+    SpaceMismatch,
+)
 from crossfade.fit.ridge import fit_forward_ridge, fit_refitted_ridge, fit_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
 from crossfade.gallery.generations import kept_maps
 from crossfade.gallery.record import read_log, verify_log
+from crossfade.gallery.refit import fit_again
 from crossfade.stores import Item, Store, open_store
 from crossfade.testing import FakeEncoder, make_world
 from crossfade.upgrade import Upgrade, chained
@@ -263,3 +270,72 @@ def test_a_state_of_a_chain_is_read_as_it_was_written() -> None:
     assert gallery.state.earlier == earlier
     assert type(gallery.state).from_fields(gallery.state.to_fields()) == gallery.state
     assert replace(gallery.state, earlier=None) != gallery.state
+
+
+def test_the_first_upgrade_s_workers_stop_and_touch_nothing_of_the_chain() -> None:
+    """A program starts the chain beside a running job, which the store can't know."""
+    store = open_store("memory://")
+    first = in_the_middle(store, FIRST["refitted"], 0.0)
+    upgrade = chained(FIRST["refitted"], NEXT, DIRECT)
+    second = embed(V2)
+    begun: list[Gallery] = []
+
+    def overtaken(items: Sequence[Item]) -> FloatArray:
+        if not begun and len(second.encoded) >= 40:
+            begun.append(start_gallery(store, upgrade))
+            begun[0].prepare()
+            Backfill(begun[0], embed(V3)).run(max_items=20)
+        return second(items)
+
+    job = Backfill(first, overtaken, batch_size=8, flush_seconds=0.0)
+    with pytest.raises(GalleryStateError, match="another upgrade"):
+        job.run()
+    (gallery,) = begun
+    assert gallery.state.fitted is None and len(holding(gallery, "v3")) == 20
+    status = Backfill(gallery, embed(V3)).run()
+    assert (status.state, status.coverage) == (JobState.COMPLETE, 1.0)
+
+
+def test_a_map_of_the_first_upgrade_is_not_fitted_again_in_a_chain() -> None:
+    store = open_store("memory://")
+    in_the_middle(store, FIRST["refitted"], 0.3)
+    gallery = start_gallery(store, chained(FIRST["refitted"], NEXT, DIRECT))
+    gallery.prepare()
+    before = gallery.state
+    found = fit_again(store, FIRST["refitted"], 0.5, lambda: False, lambda step: None)
+    assert found is None and gallery.state == before
+
+
+def test_the_first_model_s_name_is_known_after_the_way_back() -> None:
+    store = open_store("memory://")
+    first = open_gallery(store, FIRST["items"])
+    first.upsert(range(ITEMS), old=V1[:ITEMS], payload=[{"row": row} for row in range(ITEMS)])
+    two, three, other = embed(V2), embed(V3), embed(V2)
+    two.name, three.name, other.name = "two", "three", "other"
+    Backfill(first, two).run(max_items=50)
+    job = Backfill(start_gallery(store, chained(FIRST["items"], NEXT, DIRECT)), three)
+    job.run(max_items=50)
+    job.rollback()
+    again = open_gallery(store, FIRST["items"])
+    with pytest.raises(EncoderMisconfigured, match="began with the model two, this encoder is oth"):
+        Backfill(again, other).run()
+    assert Backfill(again, two).run().state is JobState.COMPLETE
+
+
+def test_status_of_a_chain_tells_nothing_of_the_first_job() -> None:
+    store = open_store("memory://")
+    in_the_middle(store, FIRST["items"])
+    gallery = start_gallery(store, chained(FIRST["items"], NEXT, DIRECT))
+    gallery.prepare()
+    status = Backfill(gallery, embed(V3)).status()
+    assert (status.done, status.pending, status.rate, status.order) == (0, 0, None, "")
+
+
+def test_an_earlier_release_would_not_read_the_record_of_a_chain() -> None:
+    store = open_store("memory://")
+    in_the_middle(store, FIRST["items"])
+    pointer = store.read_pointer("crossfade.gallery")
+    assert pointer is not None and json.loads(pointer)["format"] == 2
+    start_gallery(store, chained(FIRST["items"], NEXT, DIRECT))
+    pointer = store.read_pointer("crossfade.gallery")
+    assert pointer is not None and json.loads(pointer)["format"] == 3

@@ -1,5 +1,6 @@
 """Joining upgrades into a chain: what fits together, what is kept, and the artifact."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,12 @@ def between(source: Space, target: Space, side: Side = Side.ITEMS, seed: int = 0
     return replace(upgrade, source=source, target=target)
 
 
-@pytest.fixture(params=[Side.ITEMS, Side.QUERY, Side.NONE])
+def with_head(upgrade: Upgrade) -> Upgrade:
+    dim = upgrade.target.dim
+    return replace(upgrade, rho=random_transform(np.random.default_rng(0), dim, dim))
+
+
+@pytest.fixture(params=[Side.ITEMS, Side.QUERY])
 def chain(request: pytest.FixtureRequest) -> Upgrade:
     return chained(between(V1, V2, request.param), between(V2, V3), between(V1, V3, seed=3))
 
@@ -57,6 +63,10 @@ def test_it_survives_its_folder(chain: Upgrade, tmp_path: Path) -> None:
     assert loaded.id == chain.id and loaded.earlier.upgrade.id == chain.earlier.upgrade.id
     v1 = np.random.default_rng(1).normal(size=(9, 3))
     assert np.array_equal(loaded.earlier.map_items(v1), chain.earlier.map_items(v1))
+    manifest = json.loads((tmp_path / "chain" / "upgrade.json").read_text())
+    assert manifest["format_version"] == 3, "an earlier release would take it for a plain upgrade"
+    between(V1, V2).save(tmp_path / "plain")
+    assert json.loads((tmp_path / "plain" / "upgrade.json").read_text())["format_version"] == 2
     weights = tmp_path / "chain" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
     with pytest.raises(ArtifactError, match="truncated"):
@@ -125,6 +135,25 @@ def test_what_a_chain_can_t_use_is_left_out() -> None:
             ),
             InvalidInput,
             "three models may be alive, not four",
+        ),
+        (
+            lambda: chained(between(V1, V2, Side.NONE), between(V2, V3), between(V1, V3)),
+            InvalidInput,
+            "takes two embeddings of each query",
+        ),
+        (
+            lambda: chained(
+                with_head(between(V1, V2)),
+                between(with_head(between(V1, V2)).stored, V3),
+                between(V1, V3),
+            ),
+            InvalidInput,
+            "has a new-space head",
+        ),
+        (
+            lambda: chained(between(V1, V2), between(V2, V1), between(V1, V1)),
+            SpaceMismatch,
+            "ends in 'v1', a space that the one under way has already",
         ),
     ],
 )
