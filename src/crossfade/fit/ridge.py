@@ -52,8 +52,8 @@ def fit_forward_ridge(
     """Forward ridge: stored old vectors mapped to the new space once, then replaced.
 
     The free baseline that every method must beat: needs no labels and no second search, but
-    a rewrite of every stored vector. The mapped vectors are L2-normalised again; that
-    normalisation is what the same map on the query's side can't do.
+    a rewrite of every stored vector. The mapped vectors are L2-normalised again; for that the
+    same map on the query's side needs each item's mapped length (``docs/experiments.md``).
     """
     affine = ridge_map(pair_moments(pairs, forward=True), settings.ridge_penalty)
     return _forward("forward_ridge", pairs, affine, settings)
