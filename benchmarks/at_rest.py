@@ -673,7 +673,7 @@ def _written(costs: Sequence[dict[str, Any]]) -> str:
         "\n## What is written, embedded store, first draw\n",
         "Bytes are computed: float32, without the store's own overhead; *narrow*: coordinates in "
         "the d_old + 1 dimensions that the map spans, if these are fewer. Microseconds an item are "
-        "measured, on a machine that others use, so they are noisy. *Map and write*: read, map, "
+        "measured, once, while other work ran, so they are noisy. *Map and write*: read, map, "
         "write under condition, flush, as a job does. *Number*: by the engine's payload operation, "
         "one an item, without reading or condition; by a `put` of the whole item, the old vector "
         "included. An approximate index of the mapped vectors comes on top of at rest "
