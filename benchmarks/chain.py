@@ -191,8 +191,8 @@ def _page(runs: list[dict[str, Any]]) -> str:
         "# A chain of three models: v3 comes while v1 -> v2 is under way",
         "",
         "MRR, mean of the seeds. `before`: the gallery in the middle of the first upgrade, one "
-        "encoder. `start`: the answer of the first query by v3, nothing backfilled. `worst`: the "
-        "least of the curve less `before`. `mean`: over as many encodes as `finish first` takes. "
+        "encoder. `start`, `half`, `end`: of what follows, by encodes of v3; for `finish first` of "
+        "both backfills, one after the other. `worst`: the least of it less `before`. `mean`: over as many encodes as `finish first` takes. "
         "Written by `python -m benchmarks.chain`, which says what the ways are.",
     ]
 

@@ -177,14 +177,13 @@ def test_a_role_that_does_not_own_the_queue_works_on_it(
             sweep_and_lease(owner)
             owner.leave("w")
         for statement in (
-            "DROP ROLE IF EXISTS guest",
-            "CREATE ROLE guest",
-            "GRANT ALL ON ALL TABLES IN SCHEMA public TO guest",
-            "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO guest",
-            "GRANT CREATE ON SCHEMA public TO guest",
+            "CREATE ROLE queue_guest",
+            "GRANT ALL ON ALL TABLES IN SCHEMA public TO queue_guest",
+            "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO queue_guest",
+            "GRANT CREATE ON SCHEMA public TO queue_guest",
         ):
             store.connections.execute(sql.SQL(statement))
-        guest = postgres.uri(table=store.address.table, options="-c%20role%3Dguest")
+        guest = postgres.uri(table=store.address.table, options="-c%20role%3Dqueue_guest")
         with open_store(guest) as other:
             journal = open_journal(other)
             sweep_and_lease(journal)
