@@ -192,7 +192,8 @@ def _page(runs: list[dict[str, Any]]) -> str:
         "",
         "MRR, mean of the seeds. `before`: the gallery in the middle of the first upgrade, one "
         "encoder. `start`, `half`, `end`: of what follows, by encodes of v3; for `finish first` of "
-        "both backfills, one after the other. `worst`: the least of it less `before`. `mean`: over as many encodes as `finish first` takes. "
+        "both backfills, one after the other. `worst`: the least of it less `before`. `mean`: "
+        "over as many encodes as `finish first` takes. "
         "Written by `python -m benchmarks.chain`, which says what the ways are.",
     ]
 
