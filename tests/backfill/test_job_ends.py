@@ -87,7 +87,7 @@ def test_a_rollback_forgets_the_job_before_it_drops_anything(
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crossfade.gallery.lifecycle.settle", killed)
+    monkeypatch.setattr("crossfade.gallery.ends.settle", killed)
     with pytest.raises(KeyboardInterrupt):
         job.rollback()
     assert job.status().done == 0

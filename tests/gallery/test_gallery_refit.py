@@ -10,8 +10,8 @@ import pytest
 from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
+from crossfade.gallery.ends import finish, roll_back
 from crossfade.gallery.generations import kept_maps
-from crossfade.gallery.lifecycle import finish, roll_back
 from crossfade.gallery.refit import STEPS, fit_again, is_due, rewrite_mapped
 from crossfade.gallery.state import GalleryState, MapGeneration
 from crossfade.stores import open_store

@@ -10,7 +10,7 @@ import pytest
 from crossfade.embeddings import Space
 from crossfade.errors import ArtifactError, GalleryStateError, SpaceMismatch, StoreError
 from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
-from crossfade.gallery.lifecycle import finish, roll_back
+from crossfade.gallery.ends import finish, roll_back
 from crossfade.gallery.record import change_phase
 from crossfade.stores import Draft, VectorWrite, open_store
 from crossfade.testing import World, make_upgrade

@@ -9,7 +9,8 @@ import pytest
 
 from crossfade.errors import GalleryStateError
 from crossfade.gallery import Gallery, Phase, open_gallery
-from crossfade.gallery.lifecycle import finish, roll_back, start_gallery
+from crossfade.gallery.ends import finish, roll_back
+from crossfade.gallery.opening import start_gallery
 from crossfade.stores import open_store
 from crossfade.testing import PostgresServer, World, make_upgrade
 from crossfade.upgrade import Side

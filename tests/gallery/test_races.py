@@ -107,7 +107,7 @@ def test_a_rewritten_item_is_shown_with_the_score_of_what_it_holds(
 def test_a_finish_during_a_search_is_survived(
     store: MeddledStore, gallery: Gallery, world: World
 ) -> None:
-    from crossfade.gallery.lifecycle import finish
+    from crossfade.gallery.ends import finish
 
     move(gallery, world, range(40))
     store.meddle[1] = lambda: finish(gallery)

@@ -8,7 +8,7 @@ import pytest
 from crossfade.errors import GalleryStateError, StoreError
 from crossfade.gallery import Phase, State, open_gallery, start_gallery
 from crossfade.gallery.audit import AuditLine
-from crossfade.gallery.lifecycle import finish, roll_back
+from crossfade.gallery.ends import finish, roll_back
 from crossfade.gallery.record import change_phase, log_move, read_log, verify_log
 from crossfade.stores import Store, open_store
 from crossfade.stores.memory import MemoryStore

@@ -13,7 +13,7 @@ import pytest
 from crossfade.embeddings import FloatArray
 from crossfade.errors import EncoderMisconfigured, InvalidInput, SpaceMismatch
 from crossfade.gallery import Gallery, open_gallery
-from crossfade.gallery.lifecycle import roll_back
+from crossfade.gallery.ends import roll_back
 from crossfade.stores import Id, Item
 from crossfade.testing import Embedded, FakeEncoder, World, expected_ids, make_upgrade
 from crossfade.upgrade import Side, Upgrade

@@ -9,7 +9,7 @@ import pytest
 
 from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch
 from crossfade.gallery import Gallery, Hit, start_gallery
-from crossfade.gallery.lifecycle import roll_back
+from crossfade.gallery.ends import roll_back
 from crossfade.testing import Embedded, World, expected_ids, make_upgrade
 from crossfade.upgrade import Affine, Calibration, Interpolation, Side, Transform, Upgrade
 

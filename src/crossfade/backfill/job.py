@@ -30,7 +30,7 @@ from crossfade.backfill.worker import Pace, Worker
 from crossfade.errors import GalleryStateError, InvalidInput
 from crossfade.gallery import Gallery, Phase
 from crossfade.gallery.encoding import Encoder, Encoding, Retry
-from crossfade.gallery.lifecycle import finish, roll_back
+from crossfade.gallery.ends import finish, roll_back
 from crossfade.gallery.model import require_model
 from crossfade.gallery.moves import check_move
 from crossfade.orders import open_order

@@ -2,9 +2,9 @@
 
 from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.gallery import Gallery
-from crossfade.gallery.lifecycle import open_gallery, start_gallery
 from crossfade.gallery.merge import HitSide
 from crossfade.gallery.moves import State
+from crossfade.gallery.opening import open_gallery, start_gallery
 from crossfade.gallery.search import Hit
 from crossfade.gallery.state import GalleryState, JobSettings, Phase
 

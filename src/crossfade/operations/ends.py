@@ -5,7 +5,7 @@ from __future__ import annotations
 from crossfade.backfill.membership import working_alone
 from crossfade.backfill.standing import at_rest
 from crossfade.gallery import Phase, State
-from crossfade.gallery.lifecycle import drop_new_side, drop_old_side
+from crossfade.gallery.ends import drop_new_side, drop_old_side
 from crossfade.gallery.moves import check_move
 from crossfade.gallery.record import log_move
 from crossfade.operations.opening import open_collection

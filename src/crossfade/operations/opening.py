@@ -14,8 +14,8 @@ from crossfade.backfill.journal import Journal, open_journal
 from crossfade.backfill.standing import standing
 from crossfade.errors import GalleryStateError, InvalidInput, StoreError
 from crossfade.gallery import Gallery, GalleryState, State
-from crossfade.gallery.lifecycle import open_gallery
 from crossfade.gallery.moves import check_move, next_command
+from crossfade.gallery.opening import open_gallery
 from crossfade.gallery.record import Record, read_record
 from crossfade.stores import Store, open_store
 from crossfade.stores.ownership import Owned

@@ -15,8 +15,8 @@ import numpy as np
 from crossfade.backfill import Encoder
 from crossfade.errors import EncoderError, InvalidInput
 from crossfade.gallery.encoding import Encoding, Retry
-from crossfade.gallery.lifecycle import check_start
 from crossfade.gallery.moves import State, check_move
+from crossfade.gallery.starting import check_start
 from crossfade.operations.opening import open_collection
 from crossfade.operations.request import StartRequest, load_encoder_of
 from crossfade.orders import open_order

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from crossfade.backfill.journal import open_journal
 from crossfade.backfill.membership import working_alone
 from crossfade.gallery import JobSettings, start_gallery
-from crossfade.gallery.lifecycle import check_start
 from crossfade.gallery.moves import check_move
+from crossfade.gallery.starting import check_start
 from crossfade.operations.opening import open_collection
 from crossfade.operations.request import StartRequest, load_encoder_of
 from crossfade.operations.status import Status, status

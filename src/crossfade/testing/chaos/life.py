@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 from crossfade.backfill import Backfill, JobState
 from crossfade.errors import GalleryStateError, JobLocked
 from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
-from crossfade.gallery.lifecycle import begin, settle
+from crossfade.gallery.ends import settle
 from crossfade.gallery.record import read_log, read_state
+from crossfade.gallery.starting import begin
 from crossfade.stores import Item, Store, open_store
 from crossfade.testing.chaos.content import UPGRADE, new_of
 from crossfade.testing.chaos.ledger import Ledger, read_ledger
