@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from crossfade.embeddings import Pairs
 from crossfade.errors import InvalidInput, MissingExtra
+from crossfade.fit.kernel import fit_forward_kernel
 from crossfade.fit.low_rank import fit_low_rank
 from crossfade.fit.procrustes import fit_procrustes, fit_procrustes_centred
 from crossfade.fit.rank_merge import fit_rank_merge, fit_rank_merge_quantile
@@ -111,6 +112,12 @@ _TABLE = (
         "refitted_ridge",
         "the same, a quarter a rotation, fitted again on backfilled items",
         lambda: fit_refitted_ridge,
+        closed_form=True,
+    ),
+    Method(
+        "forward_kernel",
+        "forward ridge plus kernel ridge on what it leaves over",
+        lambda: fit_forward_kernel,
         closed_form=True,
     ),
     Method("rqt", "reverse query transform: MLP, new to old", _trained("rqt", "fit_rqt")),

@@ -62,7 +62,7 @@ class Generations:
 
 def keep_map(store: Store, forward: Transform, number: int, pairs: int) -> MapGeneration:
     """Write a map durably beside the collection; no state names it yet."""
-    assert isinstance(forward.skip, Affine) and not forward.layers
+    assert isinstance(forward.skip, Affine) and forward.is_affine
     content = save_tensors({"weight": forward.skip.weight, "bias": forward.skip.bias})
     sha256 = hashlib.sha256(content).hexdigest()
     parts = list(_parts(base64.b64encode(content).decode("ascii")))

@@ -8,7 +8,7 @@ from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.refit import MILESTONES, Refit, milestone_at, sample_mask, share_to_fit
 from crossfade.upgrade.shares import new_side_share, old_share
-from crossfade.upgrade.transform import Affine, Transform
+from crossfade.upgrade.transform import Affine, Kernel, Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
 from crossfade.upgrade.upgrade import Mode, OldSide, Side, Upgrade
 
@@ -18,6 +18,7 @@ __all__ = [
     "Calibration",
     "Earlier",
     "Interpolation",
+    "Kernel",
     "Mode",
     "Moments",
     "OldSide",

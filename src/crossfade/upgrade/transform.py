@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 from crossfade.embeddings import FloatArray, normalise
 from crossfade.errors import ArtifactError, InvalidInput, SpaceMismatch
 
-__all__ = ["Affine", "Transform"]
+__all__ = ["Affine", "Kernel", "Transform"]
 
 Skip = Literal["none", "identity", "affine"]
+_BLOCK_ROWS = 128
+"""Mapped at once by a kernel: 5 MB of similarities to 5,000 landmarks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,24 +50,76 @@ class Affine:
 
 
 @dataclass(frozen=True, eq=False)
+class Kernel:
+    """``x -> exp(gamma (x @ landmarks.T - 1)) @ weight``.
+
+    On unit vectors this is the Gaussian kernel ``exp(-gamma |x - l|^2 / 2)`` of each landmark.
+
+    Attributes:
+        landmarks: ``(m, d_in)``, weight: ``(m, d_out)``, float32, at least one row.
+        gamma: how fast a landmark's influence falls with distance, more than 0.
+    """
+
+    landmarks: FloatArray
+    weight: FloatArray
+    gamma: float
+
+    def __post_init__(self) -> None:
+        landmarks, weight = self.landmarks, self.weight
+        if landmarks.ndim != 2 or weight.ndim != 2 or not 0 < len(landmarks) == len(weight):
+            raise InvalidInput(
+                f"kernel map of landmarks {landmarks.shape} and weight {weight.shape}; "
+                "wanted (m, d_in) and (m, d_out)"
+            )
+        if not 0 < self.gamma < math.inf:
+            raise InvalidInput(f"kernel map of gamma {self.gamma}, wanted more than 0")
+        if not (np.isfinite(landmarks).all() and np.isfinite(weight).all()):
+            raise InvalidInput("kernel map holds NaN or infinite weights; was it fitted so?")
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        out = np.empty((len(x), self.weight.shape[1]), dtype=np.float32)
+        for start in range(0, len(x), _BLOCK_ROWS):
+            rows = x[start : start + _BLOCK_ROWS]
+            out[start : start + len(rows)] = self._of_block(rows)
+        return out
+
+    def _of_block(self, rows: FloatArray) -> NDArray[np.float64]:
+        # Always a full block: sums over thousands of landmarks round by the shape of the
+        # product, and a row's image must not depend on how many are beside it (see Affine).
+        full = np.zeros((_BLOCK_ROWS, rows.shape[1]))
+        full[: len(rows)] = rows
+        similar = full @ self._wide[0]
+        similar -= 1.0
+        similar *= self.gamma
+        out: NDArray[np.float64] = (np.exp(similar, out=similar) @ self._wide[1])[: len(rows)]
+        return out
+
+    @cached_property
+    def _wide(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self.landmarks.T.astype(np.float64), self.weight.astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
 class Transform:
-    """``x -> skip(x) + MLP(x)``, scaled to unit length.
+    """``x -> skip(x) + MLP(x) + kernel(x)``, scaled to unit length.
 
     One form covers all maps: Procrustes and ridge are a skip alone, psi is an MLP alone,
-    rho is the identity plus an MLP, the nonlinear forward map a ridge plus an MLP. Batch
-    normalisation is folded into the layers when a network is exported.
+    rho is the identity plus an MLP, nonlinear forward maps are a ridge plus an MLP or a kernel
+    map. Batch normalisation is folded into the layers when a network is exported.
 
     Attributes:
         skip: an affine map, the identity (True), or nothing (None).
         layers: the MLP; ReLU between layers, none after the last. May be empty.
+        kernel: a kernel map, or nothing (None).
     """
 
     skip: Affine | Literal[True] | None
     layers: tuple[Affine, ...] = ()
+    kernel: Kernel | None = None
 
     def __post_init__(self) -> None:
-        if not self.layers and not isinstance(self.skip, Affine):
-            raise InvalidInput("a transform needs an affine skip or at least one layer")
+        if not self.layers and self.kernel is None and not isinstance(self.skip, Affine):
+            raise InvalidInput("a transform needs an affine skip or at least one layer or a kernel")
         for first, second in zip(self.layers, self.layers[1:], strict=False):
             if first.weight.shape[1] != second.weight.shape[0]:
                 raise InvalidInput(
@@ -76,6 +131,11 @@ class Transform:
             raise InvalidInput(
                 f"an identity skip can't map {self.dim_in} to {self.dim_out} dimensions"
             )
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether it is an affine map and no more, scaled to unit length."""
+        return isinstance(self.skip, Affine) and not self.layers and self.kernel is None
 
     @property
     def dim_in(self) -> int:
@@ -105,16 +165,17 @@ class Transform:
         """The same before scaling; the length says how sure a regression is of a row."""
         if x.ndim != 2 or x.shape[1] != self.dim_in:
             raise SpaceMismatch(f"transform takes (n, {self.dim_in}), got {x.shape}")
-        if not self.layers:
-            assert isinstance(self.skip, Affine)
-            return self.skip(x)
-        hidden = x
-        for layer in self.layers[:-1]:
-            hidden = np.maximum(layer(hidden), 0.0)
-        out = self.layers[-1](hidden)
-        if self.skip is True:
-            return out + x
-        return out if self.skip is None else out + self.skip(x)
+        parts = []
+        if self.layers:
+            hidden = x
+            for layer in self.layers[:-1]:
+                hidden = np.maximum(layer(hidden), 0.0)
+            parts.append(self.layers[-1](hidden))
+        if self.kernel is not None:
+            parts.append(self.kernel(x))
+        if self.skip is not None:
+            parts.append(x if self.skip is True else self.skip(x))
+        return sum(parts[1:], start=parts[0])
 
     def tensors(self) -> dict[str, FloatArray]:
         """Weights by name, for saving."""
@@ -124,6 +185,9 @@ class Transform:
         for index, layer in enumerate(self.layers):
             named[f"layers.{index}.weight"] = layer.weight
             named[f"layers.{index}.bias"] = layer.bias
+        if self.kernel is not None:
+            named["kernel.landmarks"] = self.kernel.landmarks
+            named["kernel.weight"] = self.kernel.weight
         return {name: np.ascontiguousarray(value) for name, value in named.items()}
 
     @cached_property
@@ -137,7 +201,9 @@ class Transform:
     def describe(self) -> dict[str, object]:
         """What :meth:`restore` needs beside the weights."""
         skip: Skip = "none" if self.skip is None else "identity" if self.skip is True else "affine"
-        return {"skip": skip, "layers": len(self.layers)}
+        # Left out where there is none, so that other maps' fingerprints stay what they were.
+        kernel = {} if self.kernel is None else {"kernel_gamma": self.kernel.gamma}
+        return {"skip": skip, "layers": len(self.layers), **kernel}
 
     @classmethod
     def restore(
@@ -163,7 +229,11 @@ class Transform:
                 Affine(tensors[f"layers.{index}.weight"], tensors[f"layers.{index}.bias"])
                 for index in range(int(str(description["layers"])))
             )
-            restored = cls(skip, layers)
+            kernel = None
+            if "kernel_gamma" in description:
+                gamma = float(str(description["kernel_gamma"]))
+                kernel = Kernel(tensors["kernel.landmarks"], tensors["kernel.weight"], gamma)
+            restored = cls(skip, layers, kernel)
             unused = tensors.keys() - restored.tensors().keys()
             if unused:
                 raise ValueError(f"{', '.join(sorted(unused))} not described")
@@ -179,4 +249,6 @@ class Transform:
             shapes.append((self.layers[0].weight.shape[0], self.layers[-1].weight.shape[1]))
         if isinstance(self.skip, Affine):
             shapes.append((self.skip.weight.shape[0], self.skip.weight.shape[1]))
+        if self.kernel is not None:
+            shapes.append((self.kernel.landmarks.shape[1], self.kernel.weight.shape[1]))
         return shapes

@@ -140,7 +140,7 @@ class Upgrade:
     def _check_refit(self) -> None:
         if self.refit is None:
             return
-        if self.forward is None or self.forward.layers or self.rho is not None:
+        if self.forward is None or not self.forward.is_affine or self.rho is not None:
             raise InvalidInput("only a linear forward map without rho can be fitted again")
         widths = (len(self.refit.moments.mean_x), len(self.refit.moments.mean_y))
         if widths != (self.source.dim, self.target.dim):
