@@ -30,6 +30,7 @@ SIDES = {
     "rank_merge_quantile": Side.NONE,
     "forward_ridge": Side.ITEMS,
     "refitted_ridge": Side.ITEMS,
+    "forward_kernel": Side.ITEMS,
     "forward_mlp": Side.ITEMS,
     "forward_distillation": Side.ITEMS,
     "near_orthogonal": Side.ITEMS,
@@ -61,6 +62,7 @@ def test_the_names_are_pinned() -> None:
         "ridge",
         "forward_ridge",
         "refitted_ridge",
+        "forward_kernel",
         "rqt",
         "distillation",
         "forward_mlp",
@@ -172,7 +174,15 @@ def test_no_pairs_and_one_pair_are_refused(name: str, n: int) -> None:
 
 def test_pairs_that_are_all_alike_still_give_finite_maps() -> None:
     pairs = Pairs.of(range(80), np.ones((80, 4)), np.ones((80, 6)))
-    for name in ("procrustes", "ridge", "forward_ridge", "rqt", "distillation", "auto"):
+    for name in (
+        "procrustes",
+        "ridge",
+        "forward_ridge",
+        "forward_kernel",
+        "rqt",
+        "distillation",
+        "auto",
+    ):
         assert works(fit(pairs, name, **SMALL), pairs)
 
 
@@ -192,7 +202,7 @@ def test_as_many_pairs_as_dimensions_is_no_warning() -> None:
 def test_widths_of_every_size_fit_with_500_pairs(d_old: int, d_new: int) -> None:
     pairs = make_world(items=500, queries=0, dim_old=d_old, dim_new=d_new).gallery
     quick = {"epochs": 1, "hidden": (32,), "rho_hidden": (32,), "forward_hidden": (32,)}
-    for name in ("auto", "ridge", "contrastive", "distillation"):
+    for name in ("auto", "ridge", "forward_kernel", "contrastive", "distillation"):
         upgrade = fit(pairs, name, **quick)
         assert works(upgrade, pairs)
         assert math.isfinite(upgrade.report["held_out"][0]["auc"])

@@ -10,9 +10,16 @@ from hypothesis import strategies as st
 
 from crossfade import Side, Space, Upgrade
 from crossfade.embeddings import unit_rows
-from crossfade.upgrade import Affine, Calibration, Interpolation, Transform, TwoEncoder
+from crossfade.upgrade import Affine, Calibration, Interpolation, Kernel, Transform, TwoEncoder
 
-__all__ = ["calibrations", "random_affine", "random_transform", "random_upgrade", "upgrades"]
+__all__ = [
+    "calibrations",
+    "random_affine",
+    "random_kernel",
+    "random_transform",
+    "random_upgrade",
+    "upgrades",
+]
 
 
 def random_affine(rng: np.random.Generator, dim_in: int, dim_out: int) -> Affine:
@@ -36,6 +43,16 @@ def random_transform(
     return Transform(True if skip == "identity" else None, layers)
 
 
+def random_kernel(
+    rng: np.random.Generator, dim_in: int, dim_out: int, landmarks: int = 7, gamma: float = 2.0
+) -> Kernel:
+    return Kernel(
+        unit_rows(rng.normal(size=(landmarks, dim_in))),
+        rng.normal(size=(landmarks, dim_out)).astype(np.float32),
+        gamma,
+    )
+
+
 def random_upgrade(
     side: Side = Side.QUERY,
     *,
@@ -48,11 +65,14 @@ def random_upgrade(
     two_encoder: float | None = None,
     interpolation: Interpolation | None = None,
     uncertainty: bool = False,
+    kernel: bool = False,
     seed: int = 0,
 ) -> Upgrade:
     rng = np.random.default_rng(seed)
     psi = random_transform(rng, d_new, d_old, hidden, skip)
     forward = random_transform(rng, d_old, d_new, hidden, skip)
+    if kernel:
+        forward = Transform(forward.skip, forward.layers, random_kernel(rng, d_old, d_new))
     two = None
     if two_encoder is not None:
         sample = (unit_rows(rng.normal(size=(20, d))) for d in (d_old, d_new))
@@ -101,5 +121,6 @@ def upgrades(draw: st.DrawFn) -> Upgrade:
         two_encoder=draw(st.none() | st.floats(0, 1)),
         interpolation=draw(st.none() | interpolations()),
         uncertainty=draw(st.booleans()),
+        kernel=draw(st.booleans()),
         seed=draw(st.integers(0, 99)),
     )

@@ -16,6 +16,8 @@ __all__ = ["fit_forward_kernel", "residual_kernel"]
 _GAMMA = 2.0
 _PENALTY = 3e-6
 """Relative to the number of pairs, for a kernel whose diagonal is 1."""
+_LEAST_STRENGTH = 1e-3
+"""Where pairs of one old vector differ, weights are up to its inverse, and cancel in float32."""
 _MOST_LANDMARKS = 5_000
 _MOST_PAIRS = 50_000
 _ROWS = 2_048
@@ -59,22 +61,28 @@ def residual_kernel(
 
     All n pairs are landmarks if they are few enough: ``W = (K + penalty n I)^-1 R`` with K
     ``(n, n)`` and R ``(n, d_new)``. Of more, m are drawn (Nystroem; Williams & Seeger, NIPS
-    2000), and ``W = (K_nm^T K_nm + penalty n K_mm)^-1 K_nm^T R`` is their least penalised
+    2000), and ``W = (K_nm^T K_nm + penalty n K_mm)^-1 K_nm^T R`` has the least penalised
     squared error over all pairs, or over ``most_pairs`` of them.
+
+    Args:
+        skip: old to new. gamma: of the kernel. penalty: relative to the number of pairs.
+        most_landmarks: what maps an item in a bounded time. most_pairs: what is fitted on.
     """
     order = np.random.default_rng([seed, 5]).permutation(len(pairs))
     drawn = np.sort(order[:most_landmarks])
     landmarks = pairs.old_rows(drawn)
-    if len(pairs) <= most_landmarks:
-        weight = _full(landmarks, _residuals(pairs, drawn, skip), gamma, penalty)
+    rows = drawn if len(pairs) <= most_landmarks else np.sort(order[:most_pairs])
+    strength = max(penalty * len(rows), _LEAST_STRENGTH)
+    if rows is drawn:
+        weight = _full(landmarks, _residuals(pairs, rows, skip), gamma, strength)
     else:
-        weight = _nystroem(pairs, np.sort(order[:most_pairs]), landmarks, skip, gamma, penalty)
+        weight = _nystroem(pairs, rows, landmarks, skip, gamma, strength)
     return Kernel(landmarks, weight.astype(np.float32), gamma)
 
 
-def _full(landmarks: FloatArray, residuals: _Float64, gamma: float, penalty: float) -> _Float64:
+def _full(landmarks: FloatArray, residuals: _Float64, gamma: float, strength: float) -> _Float64:
     similar = _similarities(landmarks, landmarks, gamma)
-    similar[np.diag_indices_from(similar)] += penalty * len(landmarks)
+    similar[np.diag_indices_from(similar)] += strength
     weight: _Float64 = np.linalg.solve(similar, residuals)
     return weight
 
@@ -85,11 +93,11 @@ def _nystroem(
     landmarks: FloatArray,
     skip: Affine,
     gamma: float,
-    penalty: float,
+    strength: float,
 ) -> _Float64:
     normal = _similarities(landmarks, landmarks, gamma)
     normal[np.diag_indices_from(normal)] += _JITTER
-    normal *= penalty * len(rows)
+    normal *= strength
     wanted = np.zeros((len(landmarks), pairs.target.dim))
     for start in range(0, len(rows), _ROWS):
         part = rows[start : start + _ROWS]
