@@ -83,8 +83,7 @@ def residual_kernel(
 def _full(landmarks: FloatArray, residuals: _Float64, gamma: float, strength: float) -> _Float64:
     similar = _similarities(landmarks, landmarks, gamma)
     similar[np.diag_indices_from(similar)] += strength
-    weight: _Float64 = np.linalg.solve(similar, residuals)
-    return weight
+    return np.asarray(np.linalg.solve(similar, residuals), dtype=np.float64)
 
 
 def _nystroem(
@@ -104,14 +103,12 @@ def _nystroem(
         similar = _similarities(pairs.old_rows(part), landmarks, gamma)
         normal += similar.T @ similar
         wanted += similar.T @ _residuals(pairs, part, skip)
-    weight: _Float64 = np.linalg.solve(normal, wanted)
-    return weight
+    return np.asarray(np.linalg.solve(normal, wanted), dtype=np.float64)
 
 
 def _residuals(pairs: Pairs, rows: NDArray[np.intp], skip: Affine) -> _Float64:
     mapped = skip(pairs.old_rows(rows)).astype(np.float64)
-    residuals: _Float64 = pairs.new_rows(rows) - mapped
-    return residuals
+    return np.asarray(pairs.new_rows(rows) - mapped, dtype=np.float64)
 
 
 def _similarities(x: FloatArray, landmarks: FloatArray, gamma: float) -> _Float64:
