@@ -19,7 +19,7 @@ _PENALTY = 3e-6
 _LEAST_STRENGTH = 1e-3
 """Where pairs of one old vector differ, weights are up to its inverse, and cancel in float32."""
 _MOST_LANDMARKS = 5_000
-_MOST_PAIRS = 50_000
+_MOST_PAIRS = 20_000
 _ROWS = 2_048
 _JITTER = 1e-4
 """Keeps the normal equations solvable where two landmarks are the same vector."""
