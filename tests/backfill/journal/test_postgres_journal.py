@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,7 @@ from crossfade.gallery.state import Phase
 from crossfade.orders.random_keys import random_keys
 from crossfade.stores import Draft, Item, Store, open_store
 from crossfade.stores.pgvector.store import PgvectorStore
+from crossfade.stores.pgvector.text import key_of
 from crossfade.testing import PostgresServer, make_upgrade, make_world
 from crossfade.testing.journal_contract import JournalContract
 from crossfade.testing.store_contract import AWKWARD_IDS
@@ -199,3 +201,38 @@ def sweep_and_lease(journal: Journal) -> None:
     journal.enqueue([Entry(id, 1, id) for id in range(100)])
     journal.end_sweep("w")
     assert [one.id for one in journal.lease(10, "w", 60)] == list(range(10))
+
+
+def test_two_that_queue_the_same_page_at_once_queue_each_item_once(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """One whose lease is over still sweeps: its items come between the other's look and write."""
+    one = np.ones(2, dtype=np.float32) / np.sqrt(np.float32(2))
+    with open_table(postgres, tmp_path) as store:
+        assert isinstance(store, PgvectorStore)
+        store.ensure_space(Space("old", 2))
+        store.ensure_space(Space("new", 2))
+        store.put([Draft(id, {"old": one}) for id in range(50)])
+        journal = open_journal(store)
+        journal.begin(JobRow("upgrade", "random", 7, JobState.RUNNING))
+        journal.join("w", 60)
+        journal.begin_sweep("w")
+        queue = store.catalog.journal_tables()["queue"]
+        insert = sql.SQL("INSERT INTO {} (item, key, version) VALUES (%s, 0, 1)").format(queue)
+        pages: list[Page] = []
+        with postgres.connect() as other:
+            other.execute("BEGIN")
+            other.execute(insert, [key_of(30)])
+            thread = threading.Thread(
+                target=lambda: pages.append(journal.enqueue_at_random("new", 7))
+            )
+            thread.start()
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            until = time.monotonic() + 30
+            while store.connections.execute(sql.SQL(waiting)) == [(0,)]:
+                assert time.monotonic() < until, "it did not wait for the other"
+            other.execute("COMMIT")
+            thread.join()
+        assert pages == [Page(49, 49)]
+        journal.end_sweep("w")
+        assert sorted(one.id for one in journal.lease(99, "w", 60)) == list(range(50))
