@@ -12,6 +12,7 @@ from crossfade.backfill.pausing import take_note
 from crossfade.backfill.status import JobState
 from crossfade.errors import CrossfadeError
 from crossfade.gallery import Gallery
+from crossfade.gallery.coverage import share_moved
 from crossfade.gallery.record import log_move, read_record
 
 __all__ = ["AuditTrail"]
@@ -58,8 +59,9 @@ class AuditTrail:
         asked_by = take_note(self._gallery.store)
         if job.state is JobState.PAUSED and self._is_recorded_as_paused():
             return  # by whoever paused it
-        items, coverage = self._gallery.count, round(self._gallery.coverage, 6)
-        details |= {"items": items, "coverage": coverage}
+        items = self._gallery.count
+        left = self._gallery.store.count(lacks=self._gallery.upgrade.stored.name)
+        details |= {"items": items, "coverage": round(share_moved(items, left), 6)}
         self.record(_ENDS[job.state], job.state, actor=asked_by, **details)
 
     @contextmanager

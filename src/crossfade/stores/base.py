@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from crossfade.embeddings import FloatArray, Space
 from crossfade.errors import SpaceMismatch
@@ -72,8 +72,7 @@ class Match:
     score: float
 
 
-@dataclass(frozen=True, eq=False)
-class VectorWrite:
+class VectorWrite(NamedTuple):
     """A vector computed from one version of an item, to be attached to that version only."""
 
     id: Id

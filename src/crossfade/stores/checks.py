@@ -161,8 +161,10 @@ def _check_text(text: str, what: str) -> None:
 
 
 def _unit(vectors: Sequence[Any], space: Space) -> FloatArray:
+    wanted = (space.dim,)
     for vector in vectors:
-        if np.shape(vector) != (space.dim,):
+        # Nearly all are arrays, and there are many.
+        if getattr(vector, "shape", None) != wanted and np.shape(vector) != wanted:
             raise SpaceMismatch(
                 f"a vector of shape {np.shape(vector)} was given for space {space.name!r}, "
                 f"wanted ({space.dim},)"
