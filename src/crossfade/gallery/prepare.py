@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from crossfade.embeddings import FloatArray
 from crossfade.errors import StoreError
 from crossfade.gallery.state import GalleryState
 from crossfade.stores import Id, Item, Outcome, Store, VectorWrite
-from crossfade.upgrade import Earlier, Upgrade
+from crossfade.upgrade import Upgrade
 
 __all__ = ["map_old_vectors", "mapped_writes", "unmapped"]
 
@@ -61,11 +62,7 @@ def map_old_vectors(
 
 def mapped_writes(upgrade: Upgrade, source: str, items: Sequence[Item]) -> list[VectorWrite]:
     """The mapped vectors of items that hold an old one, for the versions that were read."""
-    mapped = upgrade.map_items(np.stack([item.vectors[source] for item in items]))
-    assert mapped is not None
-    return [
-        VectorWrite(item.id, item.version, row) for item, row in zip(items, mapped, strict=True)
-    ]
+    return _writes(upgrade.map_items, source, items)
 
 
 def _one_pass(store: Store, upgrade: Upgrade, space: str) -> Iterator[int]:
@@ -79,15 +76,18 @@ def _one_pass(store: Store, upgrade: Upgrade, space: str) -> Iterator[int]:
             writes += mapped_writes(upgrade, sources[0], holding)
         if upgrade.earlier is not None:
             older = [item for item in batch if item.vectors.keys() == {sources[1]}]
-            writes += _mapped_earlier(upgrade.earlier, sources[1], older)
+            writes += _writes(upgrade.earlier.map_items, sources[1], older)
         if writes:
             yield store.set_vectors(space, writes).count(Outcome.APPLIED)
 
 
-def _mapped_earlier(earlier: Earlier, source: str, items: Sequence[Item]) -> list[VectorWrite]:
+def _writes(
+    map_items: Callable[[FloatArray], FloatArray | None], source: str, items: Sequence[Item]
+) -> list[VectorWrite]:
     if not items:
         return []
-    mapped = earlier.map_items(np.stack([item.vectors[source] for item in items]))
+    mapped = map_items(np.stack([item.vectors[source] for item in items]))
+    assert mapped is not None
     return [
         VectorWrite(item.id, item.version, row) for item, row in zip(items, mapped, strict=True)
     ]
