@@ -1,6 +1,6 @@
 """How fast the worker moves items, against the store's own bulk write in the same run.
 
-    python -m benchmarks.backfill_rate [--items 100000] [--rounds 3] [--workers 1]
+    python -m benchmarks.backfill_rate [--items 100000] [--rounds 9] [--workers 1]
         [--uri SCHEME://LOCATION | --uri postgresql]
 
 ``--uri postgresql`` starts a server of its own, with fsync on and a buffer of 1 GB.
@@ -9,8 +9,9 @@ The bulk write puts items with one vector and a small payload in large batches, 
 the end, and does nothing else. The backfill begins a job on as many items, in random order, with
 an encoder that only looks its answer up, and ends when the job is complete: filling the queue,
 leases, reads, conditional writes, flushes and journal included. Rounds take turns, so that a
-busy machine slows both down; the processor's time of this process is compared as well, on which
-others have less influence. Results: ``benchmarks/results/backfill_rate.json`` and ``.md``.
+busy machine slows both down; a round before them warms up the store and does not count: a new
+PostgreSQL server first makes files and buffers that it later uses again. The processor's time of
+this process is compared as well, on which others have less influence. Results: ``benchmarks/results/backfill_rate.json`` and ``.md``.
 """
 
 from __future__ import annotations
@@ -99,12 +100,14 @@ def measure(uri: str, items: int, rounds: int, batch_size: int, workers: int) ->
     old = normalise(np.random.default_rng(0).normal(size=(items, DIM)))
     bulk: list[Rate] = []
     backfill: list[Rate] = []
-    for number in range(rounds):
+    for number in range(rounds + 1):
         bulk.append(bulk_rate(uri.format(f"bulk{number}"), old))
         backfill.append(backfill_rate(uri.format(f"backfill{number}"), old, batch_size, workers))
         print(
-            f"round {number + 1}: bulk {bulk[-1].wall:,.0f}/s, backfill {backfill[-1].wall:,.0f}/s"
+            f"round {number or '0, to warm up'}: bulk {bulk[-1].wall:,.0f}/s, "
+            f"backfill {backfill[-1].wall:,.0f}/s"
         )
+    del bulk[0], backfill[0]
     return {
         "store": uri.partition(":")[0],
         "items": items,
@@ -155,7 +158,7 @@ def main() -> None:
     """Measure one store and add it to the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--uri", help="with {} for the collection; by default qdrant in a folder")

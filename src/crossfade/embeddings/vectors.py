@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from crossfade.errors import InvalidInput, SpaceMismatch
 
-__all__ = ["FloatArray", "Ids", "as_ids", "normalise", "plain_array", "unit_rows", "valid_rows"]
+__all__ = [
+    "FloatArray",
+    "Ids",
+    "as_ids",
+    "normalise",
+    "plain_array",
+    "row_lengths",
+    "unit_rows",
+    "usable_rows",
+    "valid_rows",
+]
 
 FloatArray = NDArray[np.float32]
 Ids = NDArray[Any]
@@ -72,6 +82,24 @@ def valid_rows(array: Any, *, dim: int | None = None, name: str = "vectors") -> 
     return rows
 
 
+def usable_rows(rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows of ``(n, d)`` have a direction: finite, and not all zero; ``(n,)``."""
+    if rows.dtype.kind == "f":
+        # One pass for nearly all arrays there are: squares may overflow or vanish, but a sum of
+        # them that is finite and not zero comes of no other rows.
+        lengths = row_lengths(rows)
+        usable = np.isfinite(lengths) & (lengths > 0)
+        if usable.all():
+            return np.asarray(usable)
+    return np.asarray(np.isfinite(rows).all(axis=1) & (rows != 0).any(axis=1))
+
+
+def row_lengths(rows: NDArray[Any]) -> NDArray[Any]:
+    """The length of each row ``(n,)``, in the rows' own precision: infinite or 0 beyond it."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows)))
+
+
 def normalise(rows: Any) -> FloatArray:
     """Scale rows to unit length in float32; the rows must not be zero.
 
@@ -84,8 +112,7 @@ def normalise(rows: Any) -> FloatArray:
     wide = given.astype(np.result_type(given.dtype, np.float32), copy=False)
     if wide.dtype != np.float32:
         return _scaled(wide)
-    with np.errstate(over="ignore"):
-        unit = np.abs(np.linalg.norm(wide, axis=1) - 1.0) < _UNIT_TOLERANCE
+    unit = np.abs(row_lengths(wide) - 1.0) < _UNIT_TOLERANCE
     out = np.array(wide, dtype=np.float32)
     if not unit.all():
         out[~unit] = _scaled(wide[~unit])
@@ -161,6 +188,8 @@ def _check_unique(ids: Ids, name: str) -> None:
 
 
 def _check_chunk(chunk: NDArray[Any], start: int, name: str) -> None:
+    if usable_rows(chunk).all():
+        return
     finite = np.isfinite(chunk).all(axis=1)
     if not finite.all():
         row = start + int(np.argmin(finite))
@@ -169,12 +198,11 @@ def _check_chunk(chunk: NDArray[Any], start: int, name: str) -> None:
             "in this part); drop or re-embed these rows"
         )
     nonzero = (chunk != 0).any(axis=1)
-    if not nonzero.all():
-        row = start + int(np.argmin(nonzero))
-        raise InvalidInput(
-            f"{name} row {row} is the zero vector ({_count(~nonzero)} such rows in this part), "
-            "which has no direction; drop or re-embed these rows"
-        )
+    row = start + int(np.argmin(nonzero))
+    raise InvalidInput(
+        f"{name} row {row} is the zero vector ({_count(~nonzero)} such rows in this part), "
+        "which has no direction; drop or re-embed these rows"
+    )
 
 
 def _parts(rows: NDArray[Any]) -> Iterator[slice]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from crossfade.embeddings import FloatArray
+from crossfade.embeddings.vectors import usable_rows
 from crossfade.errors import CrossfadeError, EncoderMisconfigured, EncoderUnavailable
 from crossfade.stores import Id, Item
 
@@ -109,7 +110,7 @@ class Encoding:
 
     def _usable(self, items: Sequence[Item], answer: Any) -> Encoded:
         rows = _as_matrix(answer, len(items), self._dim)
-        usable = np.isfinite(rows).all(axis=1) & (rows != 0).any(axis=1)
+        usable = usable_rows(rows)
         encoded = Encoded()
         for item, row, fine in zip(items, rows, usable, strict=True):
             if fine:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from crossfade.embeddings import FloatArray, Space
-from crossfade.embeddings.vectors import valid_rows
+from crossfade.embeddings.vectors import row_lengths, valid_rows
 from crossfade.errors import InvalidInput, SpaceMismatch
 from crossfade.stores.base import Draft, Id, VectorWrite
 
@@ -170,7 +170,7 @@ def _unit(vectors: Sequence[Any], space: Space) -> FloatArray:
                 f"wanted ({space.dim},)"
             )
     rows = valid_rows(np.stack(vectors), dim=space.dim, name=f"{space.name} vectors")
-    lengths = np.linalg.norm(rows, axis=1)
+    lengths = row_lengths(rows)
     if (np.abs(lengths - 1.0) > _UNIT_TOLERANCE).any():
         longest = lengths[np.argmax(np.abs(lengths - 1.0))]
         raise InvalidInput(

@@ -161,11 +161,15 @@ class Queue:
             running = (JobState.RUNNING.value, upgrade_id)
             if self._tables.execute(connection, ready, *running).fetchone() is None:
                 return []
+            # One after the other: two that read the same rows would find the second's all taken.
+            # To lock each row instead costs as much again as to lease it.
+            turn = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))"
+            self._tables.execute(connection, turn, self._tables.name("queue").as_string())
             return self._tables.execute(
                 connection,
-                # Locked rows stay where they are, so they need not be looked up again.
-                f"WITH first AS (SELECT ctid FROM {{queue}} WHERE state = {PENDING} "
-                "ORDER BY priority DESC, key, item LIMIT %s FOR UPDATE SKIP LOCKED) "
+                # A row that is moved to the front meanwhile is another one then, and left alone.
+                f"WITH first AS MATERIALIZED (SELECT ctid FROM {{queue}} WHERE state = {PENDING} "
+                "ORDER BY priority DESC, key, item LIMIT %s) "
                 f"UPDATE {{queue}} q SET state = {LEASED}, worker = %s FROM first "
                 "WHERE q.ctid = first.ctid "
                 "RETURNING -q.priority, q.key, q.item, q.reason IS NOT NULL",
