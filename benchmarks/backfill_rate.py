@@ -11,7 +11,8 @@ an encoder that only looks its answer up, and ends when the job is complete: fil
 leases, reads, conditional writes, flushes and journal included. Rounds take turns, so that a
 busy machine slows both down; a round before them warms up the store and does not count: a new
 PostgreSQL server first makes files and buffers that it later uses again. The processor's time of
-this process is compared as well, on which others have less influence. Results: ``benchmarks/results/backfill_rate.json`` and ``.md``.
+this process is compared as well, on which others have less influence. Results:
+``benchmarks/results/backfill_rate.json`` and ``.md``.
 """
 
 from __future__ import annotations
