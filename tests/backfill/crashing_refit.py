@@ -7,7 +7,7 @@ import sys
 
 from crossfade.backfill import Backfill
 from crossfade.embeddings import FloatArray
-from crossfade.fit.ridge import fit_refitted_ridge
+from crossfade.fit.kernel import fit_ridge_to_kernel
 from crossfade.fit.settings import FitSettings
 from crossfade.gallery import open_gallery
 from crossfade.stores import Item
@@ -19,7 +19,7 @@ WORLD = make_world(items=ITEMS + FITTED, queries=4)
 
 
 def upgrade() -> Upgrade:
-    return fit_refitted_ridge(WORLD.gallery.subset(range(ITEMS, ITEMS + FITTED)), FitSettings())
+    return fit_ridge_to_kernel(WORLD.gallery.subset(range(ITEMS, ITEMS + FITTED)), FitSettings())
 
 
 def embed(item: Item) -> FloatArray:

@@ -1,14 +1,16 @@
 """A job that fits the forward map again on its way."""
 
+import threading
 from pathlib import Path
 
 import crashing_refit
 import numpy as np
 import pytest
 
-from crossfade.backfill import Backfill, JobState
+from crossfade.backfill import Backfill, JobState, Throttle
 from crossfade.embeddings import FloatArray
 from crossfade.evaluation import evaluate
+from crossfade.fit.kernel import fit_ridge_to_kernel
 from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.gallery import Gallery, open_gallery
@@ -16,21 +18,23 @@ from crossfade.gallery.generations import kept_maps
 from crossfade.gallery.record import read_log, verify_log
 from crossfade.stores import Item
 from crossfade.testing import FakeEncoder, make_world, run_script
-from crossfade.upgrade import MILESTONES, Moments
+from crossfade.upgrade import MILESTONES, Upgrade
 
 SCRIPT = Path(__file__).with_name("crashing_refit.py")
 ITEMS, FITTED = 300, 60
 WORLD = make_world(items=ITEMS + FITTED, queries=20, noise_old=0.6)
 GALLERY = WORLD.gallery.subset(range(ITEMS))
-UPGRADE = fit_refitted_ridge(WORLD.gallery.subset(range(ITEMS, ITEMS + FITTED)), FitSettings())
+FITTING = WORLD.gallery.subset(range(ITEMS, ITEMS + FITTED))
+UPGRADE = fit_refitted_ridge(FITTING, FitSettings())
+KERNEL = fit_ridge_to_kernel(FITTING, FitSettings())
 
 
 def embed(item: Item) -> FloatArray:
     return WORLD.gallery.new[item.payload["row"]]
 
 
-def filled(uri: str) -> Gallery:
-    gallery = open_gallery(uri, UPGRADE)
+def filled(uri: str, upgrade: Upgrade = UPGRADE) -> Gallery:
+    gallery = open_gallery(uri, upgrade)
     gallery.upsert(GALLERY.ids, old=GALLERY.old, payload=[{"row": row} for row in range(ITEMS)])
     return gallery
 
@@ -46,14 +50,17 @@ def reciprocal_ranks(gallery: Gallery, mode: str) -> list[float]:
     return ranks
 
 
+@pytest.mark.parametrize("upgrade", [UPGRADE, KERNEL], ids=["ridge", "kernel"])
 @pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
-def test_at_every_coverage_the_gallery_answers_what_the_evaluation_says(mode: str) -> None:
-    result = evaluate(UPGRADE, GALLERY, WORLD.queries, order="gallery", mode=mode)
-    fixed = evaluate(UPGRADE, GALLERY, WORLD.queries, order="gallery", mode=mode, refit=False)
+def test_at_every_coverage_the_gallery_answers_what_the_evaluation_says(
+    mode: str, upgrade: Upgrade
+) -> None:
+    result = evaluate(upgrade, GALLERY, WORLD.queries, order="gallery", mode=mode)
+    fixed = evaluate(upgrade, GALLERY, WORLD.queries, order="gallery", mode=mode, refit=False)
     grid = {round(step * ITEMS / 10): step for step in range(11)}
     milestones = {int(np.ceil(at * ITEMS - 1e-9)) for at in MILESTONES}
     moved = 0
-    with filled("memory://") as gallery:
+    with filled("memory://", upgrade) as gallery:
         job = Backfill(gallery, FakeEncoder(embed), order="gallery")
         for items in sorted(grid.keys() | milestones):
             if items:
@@ -70,6 +77,37 @@ def test_it_can_be_left_out() -> None:
     with filled("memory://") as gallery:
         Backfill(gallery, FakeEncoder(embed), refit=False).run(max_items=100)
         assert gallery.state.fitted is None and not kept_maps(gallery.store)
+
+
+def test_it_rests_when_the_job_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crossfade.backfill.throttle._LOOK_SECONDS", 0.0)
+    load = [0.0]
+
+    def observe(step: str) -> None:
+        if step == "rewriting":
+            load[0] = 2.0
+        steps.append(step)
+
+    steps: list[str] = []
+    with filled("memory://") as gallery:
+        throttle = Throttle(max_load=1.0, load=lambda: load[0])
+        job = Backfill(
+            gallery,
+            FakeEncoder(embed),
+            batch_size=8,
+            flush_seconds=0.0,
+            throttle=throttle,
+            observe=observe,
+        )
+        stopping = threading.Timer(1.5, job.stop)
+        stopping.start()
+        assert job.run().state is JobState.PAUSED
+        stopping.join()
+        assert not {"rewriting", "encoded"} & set(steps[steps.index("rewriting") + 1 :])
+        assert gallery.state.fitted is not None and not gallery.state.fitted.rewritten
+        load[0] = 0.0
+        again = Backfill(gallery, FakeEncoder(embed)).run()
+        assert again.state is JobState.COMPLETE
 
 
 def test_status_and_audit_log_tell_of_it() -> None:
@@ -128,7 +166,9 @@ def check_every_waiting_item_is_mapped_by(gallery: Gallery, pairs: int) -> None:
     old, mapped = (np.stack([item.vectors[name] for item in waiting]) for name in names[::2])
     np.testing.assert_allclose(mapped, applied.map_items(old), atol=1e-5)
     both = [np.stack([item.vectors[name] for item in moved]) for name in names[:2]]
-    again = upgrade.refitted(Moments.of(*both)).map_items(old)
+    extra = upgrade.refit.gather([item.id for item in moved], *both, len(moved))
+    assert extra is not None
+    again = upgrade.refitted(extra).map_items(old)
     assert again is not None
     # A few items were moved since: about the same map, and not the one that it began with.
     cosines = np.einsum("ij,ij->i", mapped, again)

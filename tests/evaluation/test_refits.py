@@ -7,14 +7,16 @@ from crossfade.embeddings import Pairs
 from crossfade.evaluation import evaluate
 from crossfade.evaluation.orders import backfill_order
 from crossfade.evaluation.refits import Generations
+from crossfade.fit.kernel import fit_ridge_to_kernel
 from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.testing import make_world
-from crossfade.upgrade import MILESTONES, Upgrade
+from crossfade.upgrade import MILESTONES, Affine, Transform, Upgrade, residual_kernel
 
 WORLD = make_world(items=360, queries=30, noise_old=0.6)
 FITTING, GALLERY = WORLD.gallery.subset(range(60)), WORLD.gallery.subset(range(60, 360))
 UPGRADE = fit_refitted_ridge(FITTING, FitSettings())
+KERNEL = fit_ridge_to_kernel(FITTING, FitSettings())
 
 
 def together(first: Pairs, second: Pairs) -> Pairs:
@@ -56,6 +58,24 @@ def test_it_helps_where_pairs_are_few_and_changes_neither_end() -> None:
     assert with_refits.metrics["map"][0] == without.metrics["map"][0]
     assert with_refits.metrics["map"][-1] == without.metrics["map"][-1]
     assert with_refits.auc["map"] > without.auc["map"] + 0.005
+
+
+def test_a_kernel_map_is_fitted_on_the_pairs_and_all_that_is_backfilled() -> None:
+    order = backfill_order("random", GALLERY, KERNEL, seed=0)
+    generations = Generations(KERNEL, GALLERY, order)
+    first = generations.at(0.0).forward
+    assert first is not None and first.kernel is None
+    for coverage in (0.1, 0.5):
+        moved = order[: round(300 * coverage)]
+        again = generations.at(coverage).forward
+        assert again is not None and again.kernel is not None
+        both = together(FITTING, GALLERY.subset(moved))
+        alone = fit_refitted_ridge(both, FitSettings()).forward
+        assert alone is not None and isinstance(alone.skip, Affine)
+        kernel = residual_kernel(both.old, both.new, alone.skip)
+        np.testing.assert_allclose(
+            again(GALLERY.old), Transform(alone.skip, kernel=kernel)(GALLERY.old), atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])

@@ -86,6 +86,27 @@ def test_with_too_few_pairs_to_hold_any_out_the_first_candidate_is_taken() -> No
     assert "too few pairs" in upgrade.report["chosen_by"]
 
 
+def test_kernel_maps_compete_where_they_can_be_fitted_on_all_pairs() -> None:
+    few = make_world(items=300, queries=0).gallery.without_labels()
+    many = Pairs.of(range(20_001), *np.ones((2, 20_001, 4)))
+    assert [method.name for method in candidates(few)] == [
+        "ridge_to_kernel",
+        "refitted_kernel",
+        "forward_mlp",
+    ]
+    assert [method.name for method in candidates(many)] == ["refitted_ridge", "forward_mlp"]
+
+
+def test_where_pairs_are_of_a_bent_space_a_kernel_map_is_chosen() -> None:
+    old = unit_rows(np.random.default_rng(0).normal(size=(600, 5)))
+    bend = np.random.default_rng(99).normal(size=(5, 400))
+    pairs = Pairs.of(range(600), old, np.sin(3 * old @ bend) + 0.2)
+    upgrade = fit(pairs, "auto")  # too few pairs a dimension for a network
+    assert upgrade.method == "refitted_kernel"
+    assert upgrade.forward is not None and upgrade.forward.kernel is not None
+    assert upgrade.report["certainty"] > 0.9
+
+
 def test_a_bad_setting_is_refused_before_any_candidate_is_fitted() -> None:
     with pytest.raises(InvalidInput, match="seed is -1"):
         fit(linear_world(), "auto", seed=-1)

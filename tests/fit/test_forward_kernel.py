@@ -10,10 +10,10 @@ import pytest
 
 from crossfade import Pairs, Side
 from crossfade.embeddings import unit_rows
-from crossfade.fit.kernel import _nystroem, fit_forward_kernel, residual_kernel
+from crossfade.fit.kernel import fit_forward_kernel, kernel_of_pairs
 from crossfade.fit.moments import pair_moments
 from crossfade.fit.settings import FitSettings
-from crossfade.upgrade import Affine, Kernel, ridge_map
+from crossfade.upgrade import Affine, residual_kernel, ridge_map
 
 SETTINGS = FitSettings()
 
@@ -48,7 +48,8 @@ def slow_weight(pairs: Pairs, skip: Affine, gamma: float, penalty: float) -> np.
 def test_few_pairs_are_fitted_as_a_slow_loop_fits_them(gamma: float, penalty: float) -> None:
     pairs = bent_pairs(40)
     skip = skip_of(pairs)
-    kernel = residual_kernel(pairs, skip, 0, gamma=gamma, penalty=penalty)
+    old, new = pairs.old_rows(), pairs.new_rows()
+    kernel = residual_kernel(old, new, skip, gamma=gamma, penalty=penalty)
     np.testing.assert_array_equal(kernel.landmarks, pairs.old_rows())
     wanted = slow_weight(pairs, skip, gamma, penalty)
     np.testing.assert_allclose(kernel.weight, wanted, rtol=1e-3, atol=1e-4)
@@ -57,7 +58,9 @@ def test_few_pairs_are_fitted_as_a_slow_loop_fits_them(gamma: float, penalty: fl
 def test_many_pairs_are_fitted_with_the_least_penalised_squared_error() -> None:
     pairs = bent_pairs(300)
     skip = skip_of(pairs)
-    kernel = residual_kernel(pairs, skip, 0, penalty=1e-3, most_landmarks=20)
+    old, new = pairs.old_rows(), pairs.new_rows()
+    kernel = residual_kernel(old, new, skip, np.arange(0, 300, 15), penalty=1e-3)
+    assert np.array_equal(kernel.landmarks, old[::15])
     residuals = pairs.new_rows() - skip(pairs.old_rows())
 
     def similar(x: np.ndarray) -> np.ndarray:
@@ -78,10 +81,9 @@ def test_many_pairs_are_fitted_with_the_least_penalised_squared_error() -> None:
 def test_normal_equations_over_all_landmarks_are_the_full_solution() -> None:
     pairs = bent_pairs(120)
     skip = skip_of(pairs)
-    every = np.arange(120)
-    full = residual_kernel(pairs, skip, 0, penalty=1e-3)
-    weight = _nystroem(pairs, every, pairs.old_rows(), skip, full.gamma, 1e-3 * 120)
-    drawn = Kernel(pairs.old_rows(), weight.astype(np.float32), full.gamma)
+    old, new = pairs.old_rows(), pairs.new_rows()
+    full = residual_kernel(old, new, skip, penalty=1e-3)
+    drawn = residual_kernel(old, new, skip, np.arange(120), penalty=1e-3)
     x = bent_pairs(200, seed=1).old_rows()
     np.testing.assert_allclose(drawn(x), full(x), atol=1e-3)
 
@@ -117,7 +119,7 @@ def test_landmarks_and_pairs_read_are_bounded_and_seeded(monkeypatch: pytest.Mon
     skip = skip_of(pairs)
     monkeypatch.setattr(Pairs, "new_rows", counted)
     first, again, other = (
-        residual_kernel(pairs, skip, seed, most_landmarks=30, most_pairs=500) for seed in (0, 0, 1)
+        kernel_of_pairs(pairs, skip, seed, most_landmarks=30, most_pairs=500) for seed in (0, 0, 1)
     )
     assert read == [500] * 3
     assert first.landmarks.shape == (30, 5)
@@ -134,7 +136,7 @@ def test_pairs_on_disk_are_fitted_as_those_in_memory(tmp_path: Path) -> None:
     skip = skip_of(pairs)
     for most in (50, 5_000):
         first, second = (
-            residual_kernel(source, skip, 0, most_landmarks=most) for source in (pairs, on_disk)
+            kernel_of_pairs(source, skip, 0, most_landmarks=most) for source in (pairs, on_disk)
         )
         np.testing.assert_allclose(second.weight, first.weight, rtol=1e-3, atol=1e-3)
 
@@ -144,6 +146,6 @@ def test_pairs_that_repeat_are_mapped_to_their_mean(most: int) -> None:
     ten = bent_pairs(10).old_rows()
     pairs = Pairs.of(range(80), np.tile(ten, (8, 1)), bent_pairs(80).new_rows())
     skip = skip_of(pairs)
-    kernel = residual_kernel(pairs, skip, 0, most_landmarks=most)
+    kernel = kernel_of_pairs(pairs, skip, 0, most_landmarks=most)
     means = pairs.new_rows().reshape(8, 10, -1).mean(axis=0)
     np.testing.assert_allclose(skip(ten) + kernel(ten), means, atol=0.01)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crossfade.fit.kernel import fit_ridge_to_kernel
 from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
@@ -17,16 +18,17 @@ from crossfade.gallery.state import GalleryState, MapGeneration
 from crossfade.stores import open_store
 from crossfade.stores.memory import MemoryStore
 from crossfade.testing import World
-from crossfade.upgrade import Moments, Upgrade
+from crossfade.upgrade import Upgrade
 
 Opener = Callable[[Upgrade], Gallery]
 N, MOVED = 200, 60
 
 
-@pytest.fixture(scope="module")
-def upgrade(world: World) -> Upgrade:
+@pytest.fixture(scope="module", params=[fit_refitted_ridge, fit_ridge_to_kernel])
+def upgrade(world: World, request: pytest.FixtureRequest) -> Upgrade:
     """Fitted on forty items that the gallery does not hold."""
-    return fit_refitted_ridge(world.gallery.subset(range(N, 240)), FitSettings())
+    fitted: Upgrade = request.param(world.gallery.subset(range(N, 240)), FitSettings())
+    return fitted
 
 
 def fill(gallery: Gallery, world: World, moved: int = MOVED) -> None:
@@ -63,7 +65,11 @@ def never() -> bool:
 
 def wanted(upgrade: Upgrade, world: World, moved: int = MOVED) -> Upgrade:
     backfilled = world.gallery.subset(range(moved))
-    return upgrade.refitted(Moments.of(backfilled.old, backfilled.new))
+    assert upgrade.refit is not None
+    ids = backfilled.ids.tolist()
+    extra = upgrade.refit.gather(ids, backfilled.old, backfilled.new, moved)
+    assert extra is not None
+    return upgrade.refitted(extra)
 
 
 def check_mapped(gallery: Gallery, upgrade: Upgrade, by: Upgrade) -> None:

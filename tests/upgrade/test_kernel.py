@@ -74,7 +74,7 @@ def test_all_parts_are_added(skip: Any, hidden: tuple[int, ...] | None) -> None:
     transform = Transform(parts.skip, layers, kernel)
     np.testing.assert_allclose(transform.raw(x), wanted, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(transform(x), axis=1), 1, atol=1e-5)
-    assert not transform.is_affine
+    assert transform.is_closed_form == (not hidden and isinstance(parts.skip, Affine))
 
 
 def test_a_row_maps_alike_in_every_batch_to_the_last_bit() -> None:
@@ -194,8 +194,8 @@ def test_what_has_no_kernel_is_written_as_before_there_were_kernels() -> None:
     assert Transform(affine, (affine, second)).fingerprint == "badb98c9a059"
 
 
-def test_a_map_with_a_kernel_can_not_be_fitted_again() -> None:
-    upgrade = random_upgrade(Side.ITEMS, hidden=(), skip="affine", kernel=True)
+def test_a_network_with_a_kernel_can_not_be_fitted_again() -> None:
+    upgrade = random_upgrade(Side.ITEMS, hidden=(7,), skip="affine", kernel=True)
     refit = Refit(Moments.of(rows(9, 3), rows(9, 4)), np.empty(0, np.uint64))
-    with pytest.raises(InvalidInput, match="only a linear forward map"):
+    with pytest.raises(InvalidInput, match="only a ridge or kernel map"):
         replace(upgrade, refit=refit)

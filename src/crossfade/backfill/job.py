@@ -295,7 +295,7 @@ class Backfill:
         signals = Signals(self._stop, member, job.upgrade_id)
         brake, streak = Brake(self._throttle, signals.wait), Streak()
         encoding = Encoding(encoder, self.gallery.upgrade.target.dim, self._retry, signals.wait)
-        refitting = Refitting(self.gallery, signals.stopped, self._observe)
+        refitting = Refitting(self.gallery, signals.stopped, brake, self._observe)
         if self._journal.workers() == [member.name]:
             refitting.go_on()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from crossfade.backfill.throttle import Brake
 from crossfade.gallery import Gallery
 from crossfade.gallery.coverage import CoverageGauge
 from crossfade.gallery.refit import fit_again, is_due, rewrite_mapped
@@ -21,14 +22,19 @@ class Refitting:
 
     Args:
         stopped: whether to let go; what was begun is gone on with by the next run.
+        brake: holds it back when the job rests.
         observe: called with the name of each step (``crossfade.gallery.refit.STEPS``).
     """
 
     def __init__(
-        self, gallery: Gallery, stopped: Callable[[], bool], observe: Callable[[str], None]
+        self,
+        gallery: Gallery,
+        stopped: Callable[[], bool],
+        brake: Brake,
+        observe: Callable[[str], None],
     ) -> None:
         self._gallery = gallery
-        self._stopped = stopped
+        self._stopped = lambda: stopped() or brake.hold()
         self._observe = observe
         self._coverage = CoverageGauge(gallery.store, gallery.upgrade.stored.name)
         self._lock = threading.Lock()

@@ -14,14 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import Pairs
-from crossfade.upgrade import (
-    MILESTONES,
-    Moments,
-    Refit,
-    Upgrade,
-    sample_mask,
-    share_to_fit,
-)
+from crossfade.upgrade import MILESTONES, Fresh, Refit, Upgrade
 
 __all__ = ["Generations"]
 
@@ -70,19 +63,17 @@ def _generations(
     fitted = refit.moments.n
     for milestone in MILESTONES:
         items = math.ceil(milestone * len(rows) - _ROUNDING)
-        extra = _moments(refit, gallery, rows[:items])
+        extra = _fresh(refit, gallery, rows[:items])
         if extra is not None and refit.has_grown(fitted, extra.n):
             fitted = refit.moments.n + extra.n
             found.append((items, upgrade.refitted(extra)))
     return found
 
 
-def _moments(refit: Refit, gallery: Pairs, rows: NDArray[np.intp]) -> Moments | None:
-    """Of the backfilled items that were not fitted on; None if there are none."""
-    share = share_to_fit(len(rows))
-    rows = np.sort(rows[sample_mask(gallery.ids[rows].tolist(), share)])
+def _fresh(refit: Refit, gallery: Pairs, rows: NDArray[np.intp]) -> Fresh | None:
+    """The backfilled items that were not fitted on; None if there are none."""
     if not len(rows):
         return None
-    old = gallery.old_rows(rows)
-    fresh = refit.fresh(old)
-    return Moments.of(old[fresh], gallery.new_rows(rows[fresh])) if fresh.any() else None
+    rows = np.sort(rows)
+    ids = gallery.ids[rows].tolist()
+    return refit.gather(ids, gallery.old_rows(rows), gallery.new_rows(rows), len(rows))

@@ -12,13 +12,14 @@ from crossfade.fit.held_out import HeldOutCurve, Split, held_out_curves
 from crossfade.fit.methods import METHODS, Method
 from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
-from crossfade.upgrade import Upgrade
+from crossfade.upgrade import MOST_PAIRS, Upgrade
 
 __all__ = ["candidates", "choose"]
 
 # The first is what the others must beat.
-_WITHOUT_LABELS = ("refitted_ridge", "forward_mlp")
-_WITH_LABELS = ("refitted_ridge", "forward_mlp", "forward_contrastive")
+_OF_MANY_PAIRS = ("refitted_ridge", "forward_mlp")
+_OF_FEWER_PAIRS = ("ridge_to_kernel", "refitted_kernel", "forward_mlp")
+_BY_LABELS = "forward_contrastive"
 _PAIRS_PER_DIMENSION = 2
 _BOOTSTRAP_SAMPLES = 500
 
@@ -27,10 +28,12 @@ def candidates(pairs: Pairs) -> list[Method]:
     """The methods that compete for these pairs, the one to beat first.
 
     With fewer than two pairs a dimension only closed forms compete: a trained map then fits
-    the pairs themselves, and held-out items of the same kind are too like them to tell.
+    the pairs themselves, and held-out items of the same kind are too like them to tell. With more
+    than a kernel map can be fitted on, networks find what is not linear.
     """
     several_classes = pairs.labels is not None and len(np.unique(pairs.labels)) > 1
-    competing = [METHODS[name] for name in (_WITH_LABELS if several_classes else _WITHOUT_LABELS)]
+    names = _OF_FEWER_PAIRS if len(pairs) <= MOST_PAIRS else _OF_MANY_PAIRS
+    competing = [METHODS[name] for name in (*names, *([_BY_LABELS] if several_classes else []))]
     few = len(pairs) < _PAIRS_PER_DIMENSION * max(pairs.source.dim, pairs.target.dim)
     return [method for method in competing if method.closed_form or not few]
 

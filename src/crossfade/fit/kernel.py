@@ -1,30 +1,36 @@
-"""Kernel ridge on what the forward ridge leaves over: nonlinear, closed form, no PyTorch."""
+"""Forward maps with kernel ridge on what a ridge leaves over: nonlinear, without PyTorch."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.embeddings import FloatArray, Pairs
+from crossfade.embeddings import Pairs
 from crossfade.fit.moments import pair_moments
 from crossfade.fit.reference import two_encoder_reference
+from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings, ProgressCallback
-from crossfade.upgrade import Affine, Kernel, Side, Transform, Upgrade, ridge_map
+from crossfade.upgrade import (
+    MOST_LANDMARKS,
+    MOST_PAIRS,
+    Affine,
+    Kernel,
+    PairSample,
+    Side,
+    Transform,
+    Upgrade,
+    residual_kernel,
+    ridge_map,
+)
 
-__all__ = ["fit_forward_kernel", "residual_kernel"]
-
-_GAMMA = 2.0
-_PENALTY = 3e-6
-"""Relative to the number of pairs, for a kernel whose diagonal is 1."""
-_LEAST_STRENGTH = 1e-3
-"""Where pairs of one old vector differ, weights are up to its inverse, and cancel in float32."""
-_MOST_LANDMARKS = 5_000
-_MOST_PAIRS = 20_000
-_ROWS = 2_048
-_JITTER = 1e-4
-"""Keeps the normal equations solvable where two landmarks are the same vector."""
-
-_Float64 = NDArray[np.float64]
+__all__ = [
+    "fit_forward_kernel",
+    "fit_refitted_kernel",
+    "fit_ridge_to_kernel",
+    "kernel_of_pairs",
+]
 
 
 def fit_forward_kernel(
@@ -42,77 +48,57 @@ def fit_forward_kernel(
         source=pairs.source,
         target=pairs.target,
         side=Side.ITEMS,
-        forward=Transform(skip, kernel=residual_kernel(pairs, skip, settings.seed)),
+        forward=Transform(skip, kernel=kernel_of_pairs(pairs, skip, settings.seed)),
         two_encoder=two_encoder_reference(pairs, settings),
     )
 
 
-def residual_kernel(
+def fit_ridge_to_kernel(
+    pairs: Pairs, settings: FitSettings, progress: ProgressCallback | None = None
+) -> Upgrade:
+    """``refitted_ridge`` at first; fitted again, it becomes a kernel map (ours).
+
+    The artifact carries a sample of the pairs beside their moments. Backfilled items join them, and
+    what they show beyond a linear map a kernel map finds, on unseen kinds of items as well.
+    """
+    upgrade = fit_refitted_ridge(pairs, settings, progress)
+    assert upgrade.refit is not None
+    order = np.random.default_rng([settings.seed, 6]).permutation(len(pairs))[:MOST_LANDMARKS]
+    rows = np.sort(order)
+    mixed = np.searchsorted(rows, order)  # in random order: what comes first is a sample too
+    sample = PairSample(pairs.old_rows(rows)[mixed], pairs.new_rows(rows)[mixed])
+    refit = replace(upgrade.refit, sample=sample)
+    return replace(upgrade, method="ridge_to_kernel", refit=refit)
+
+
+def fit_refitted_kernel(
+    pairs: Pairs, settings: FitSettings, progress: ProgressCallback | None = None
+) -> Upgrade:
+    """A kernel map from the first, fitted again on the backfilled items (ours).
+
+    See :func:`fit_forward_kernel` and :func:`fit_ridge_to_kernel`.
+    """
+    upgrade = fit_ridge_to_kernel(pairs, settings, progress)
+    assert upgrade.forward is not None and isinstance(upgrade.forward.skip, Affine)
+    skip = upgrade.forward.skip
+    forward = Transform(skip, kernel=kernel_of_pairs(pairs, skip, settings.seed))
+    return replace(upgrade, method="refitted_kernel", forward=forward)
+
+
+def kernel_of_pairs(
     pairs: Pairs,
     skip: Affine,
     seed: int,
     *,
-    gamma: float = _GAMMA,
-    penalty: float = _PENALTY,
-    most_landmarks: int = _MOST_LANDMARKS,
-    most_pairs: int = _MOST_PAIRS,
+    most_landmarks: int = MOST_LANDMARKS,
+    most_pairs: int = MOST_PAIRS,
 ) -> Kernel:
-    """Kernel ridge of ``new - skip(old)`` on the old vectors.
+    """Kernel ridge of ``new - skip(old)`` on the pairs, or on ``most_pairs`` of them, drawn.
 
-    All n pairs are landmarks if they are few enough: ``W = (K + penalty n I)^-1 R`` with K
-    ``(n, n)`` and R ``(n, d_new)``. Of more, m are drawn (Nystroem; Williams & Seeger, NIPS
-    2000), and ``W = (K_nm^T K_nm + penalty n K_mm)^-1 K_nm^T R`` has the least penalised
-    squared error over all pairs, or over ``most_pairs`` of them.
-
-    Args:
-        skip: old to new. gamma: of the kernel. penalty: relative to the number of pairs.
-        most_landmarks: what maps an item in a bounded time. most_pairs: what is fitted on.
+    All are landmarks if they are few enough; of more, ``most_landmarks`` are drawn.
     """
     order = np.random.default_rng([seed, 5]).permutation(len(pairs))
-    drawn = np.sort(order[:most_landmarks])
-    landmarks = pairs.old_rows(drawn)
-    rows = drawn if len(pairs) <= most_landmarks else np.sort(order[:most_pairs])
-    strength = max(penalty * len(rows), _LEAST_STRENGTH)
-    if rows is drawn:
-        weight = _full(landmarks, _residuals(pairs, rows, skip), gamma, strength)
-    else:
-        weight = _nystroem(pairs, rows, landmarks, skip, gamma, strength)
-    return Kernel(landmarks, weight.astype(np.float32), gamma)
-
-
-def _full(landmarks: FloatArray, residuals: _Float64, gamma: float, strength: float) -> _Float64:
-    similar = _similarities(landmarks, landmarks, gamma)
-    similar[np.diag_indices_from(similar)] += strength
-    return np.asarray(np.linalg.solve(similar, residuals), dtype=np.float64)
-
-
-def _nystroem(
-    pairs: Pairs,
-    rows: NDArray[np.intp],
-    landmarks: FloatArray,
-    skip: Affine,
-    gamma: float,
-    strength: float,
-) -> _Float64:
-    normal = _similarities(landmarks, landmarks, gamma)
-    normal[np.diag_indices_from(normal)] += _JITTER
-    normal *= strength
-    wanted = np.zeros((len(landmarks), pairs.target.dim))
-    for start in range(0, len(rows), _ROWS):
-        part = rows[start : start + _ROWS]
-        similar = _similarities(pairs.old_rows(part), landmarks, gamma)
-        normal += similar.T @ similar
-        wanted += similar.T @ _residuals(pairs, part, skip)
-    return np.asarray(np.linalg.solve(normal, wanted), dtype=np.float64)
-
-
-def _residuals(pairs: Pairs, rows: NDArray[np.intp], skip: Affine) -> _Float64:
-    mapped = skip(pairs.old_rows(rows)).astype(np.float64)
-    return np.asarray(pairs.new_rows(rows) - mapped, dtype=np.float64)
-
-
-def _similarities(x: FloatArray, landmarks: FloatArray, gamma: float) -> _Float64:
-    similar: _Float64 = x.astype(np.float64) @ landmarks.T.astype(np.float64)
-    similar -= 1.0
-    similar *= gamma
-    return np.exp(similar, out=similar)
+    landmarks: NDArray[np.intp] = np.sort(order[:most_landmarks])
+    rows = landmarks if len(pairs) <= most_landmarks else np.sort(order[:most_pairs])
+    at = None if rows is landmarks else np.searchsorted(rows, landmarks)
+    return residual_kernel(pairs.old_rows(rows), pairs.new_rows(rows), skip, at)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crossfade.embeddings import Pairs
 from crossfade.errors import InvalidInput, MissingExtra
-from crossfade.fit.kernel import fit_forward_kernel
+from crossfade.fit.kernel import fit_forward_kernel, fit_refitted_kernel, fit_ridge_to_kernel
 from crossfade.fit.low_rank import fit_low_rank
 from crossfade.fit.procrustes import fit_procrustes, fit_procrustes_centred
 from crossfade.fit.rank_merge import fit_rank_merge, fit_rank_merge_quantile
@@ -118,6 +118,18 @@ _TABLE = (
         "forward_kernel",
         "forward ridge plus kernel ridge on what it leaves over",
         lambda: fit_forward_kernel,
+        closed_form=True,
+    ),
+    Method(
+        "ridge_to_kernel",
+        "refitted_ridge, which becomes a kernel map when it is fitted again",
+        lambda: fit_ridge_to_kernel,
+        closed_form=True,
+    ),
+    Method(
+        "refitted_kernel",
+        "kernel map from the first, fitted again on backfilled items",
+        lambda: fit_refitted_kernel,
         closed_form=True,
     ),
     Method("rqt", "reverse query transform: MLP, new to old", _trained("rqt", "fit_rqt")),

@@ -21,13 +21,14 @@ from safetensors.numpy import save as save_tensors
 from crossfade.errors import StoreError
 from crossfade.gallery.state import GalleryState, MapGeneration, Phase
 from crossfade.stores import Store
-from crossfade.upgrade import Affine, Transform, Upgrade
+from crossfade.upgrade import Transform, Upgrade
 
 __all__ = ["Generations", "forget_maps", "keep_map", "kept_maps"]
 
 _PART = "crossfade.map.{}.{}"
 _KEPT = "crossfade.maps"
 """A pointer: which maps are kept, or begun to be, by hash with their number of parts."""
+_DESCRIPTION = "description"
 _PART_CHARACTERS = 256 * 1024
 _MAPPING = (Phase.PREPARING, Phase.SERVING, Phase.FINISHING)
 """Phases in which items may still be searched by their mapped vectors."""
@@ -62,8 +63,9 @@ class Generations:
 
 def keep_map(store: Store, forward: Transform, number: int, pairs: int) -> MapGeneration:
     """Write a map durably beside the collection; no state names it yet."""
-    assert isinstance(forward.skip, Affine) and forward.is_affine
-    content = save_tensors({"weight": forward.skip.weight, "bias": forward.skip.bias})
+    assert forward.is_closed_form
+    described = np.frombuffer(json.dumps(forward.describe()).encode(), dtype=np.uint8)
+    content = save_tensors({**forward.tensors(), _DESCRIPTION: described})
     sha256 = hashlib.sha256(content).hexdigest()
     parts = list(_parts(base64.b64encode(content).decode("ascii")))
     _note(store, sha256, len(parts))
@@ -95,7 +97,8 @@ def _read(store: Store, fitted: MapGeneration) -> Transform:
             "try again, and if it stays so roll back and start anew"
         )
     tensors = load_tensors(content)
-    return Transform(Affine(np.array(tensors["weight"]), np.array(tensors["bias"])))
+    described = json.loads(tensors.pop(_DESCRIPTION).tobytes())
+    return Transform.restore(described, tensors)
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -23,21 +23,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from crossfade.embeddings import FloatArray
 from crossfade.gallery.audit import Entry
 from crossfade.gallery.generations import forget_maps, keep_map, kept_maps
 from crossfade.gallery.prepare import mapped_writes
 from crossfade.gallery.record import append, read_record
 from crossfade.gallery.state import GalleryState, MapGeneration, Phase
 from crossfade.stores import Id, Item, Outcome, Store
-from crossfade.upgrade import (
-    Moments,
-    Refit,
-    Upgrade,
-    milestone_at,
-    sample_mask,
-    share_to_fit,
-)
+from crossfade.upgrade import Fresh, Upgrade, milestone_at
 
 __all__ = ["STEPS", "fit_again", "forget_refits", "is_due", "rewrite_mapped"]
 
@@ -169,34 +161,23 @@ def _state_of(store: Store, fitted: MapGeneration) -> GalleryState | None:
     return state
 
 
-def _gather(store: Store, upgrade: Upgrade, stopped: Stopped) -> Moments | None:
-    """Moments of the backfilled items that were not fitted on; None if there are none."""
+def _gather(store: Store, upgrade: Upgrade, stopped: Stopped) -> Fresh | None:
+    """The backfilled items that were not fitted on; None if there are none."""
     refit = upgrade.refit
     assert refit is not None
     source, stored = upgrade.source.name, upgrade.stored.name
-    share = share_to_fit(store.count(has=stored))
-    total: Moments | None = None
+    backfilled = store.count(has=stored)
+    total: Fresh | None = None
     for batch in _batches(store, [source, stored], stopped):
         both = [item for item in batch if {source, stored} <= item.vectors.keys()]
-        both = [item for item, take in zip(both, _sampled(both, share), strict=True) if take]
-        if both:
-            old = np.stack([item.vectors[source] for item in both])
-            new = np.stack([item.vectors[stored] for item in both])
-            total = _with(refit, total, old, new)
+        if not both:
+            continue
+        old = np.stack([item.vectors[source] for item in both])
+        new = np.stack([item.vectors[stored] for item in both])
+        more = refit.gather([item.id for item in both], old, new, backfilled)
+        if more is not None:
+            total = more if total is None else total + more
     return total
-
-
-def _sampled(items: Sequence[Item], share: float) -> Sequence[bool]:
-    taken: list[bool] = sample_mask([item.id for item in items], share).tolist()
-    return taken
-
-
-def _with(refit: Refit, total: Moments | None, old: FloatArray, new: FloatArray) -> Moments | None:
-    fresh = refit.fresh(old)
-    if not fresh.any():
-        return total
-    more = Moments.of(old[fresh], new[fresh])
-    return more if total is None else total + more
 
 
 def _batches(store: Store, vectors: Sequence[str], stopped: Stopped) -> Iterator[list[Item]]:

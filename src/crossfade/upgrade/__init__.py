@@ -3,10 +3,11 @@
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.chain import Earlier, chained
 from crossfade.upgrade.interpolation import Interpolation
+from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, MOST_PAIRS, residual_kernel
 from crossfade.upgrade.linear_maps import ridge_map, turned_ridge_map
 from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.ordering import Ordering
-from crossfade.upgrade.refit import MILESTONES, Refit, milestone_at, sample_mask, share_to_fit
+from crossfade.upgrade.refit import MILESTONES, Fresh, PairSample, Refit, milestone_at
 from crossfade.upgrade.shares import new_side_share, old_share
 from crossfade.upgrade.transform import Affine, Kernel, Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
@@ -14,15 +15,19 @@ from crossfade.upgrade.upgrade import Mode, OldSide, Side, Upgrade
 
 __all__ = [
     "MILESTONES",
+    "MOST_LANDMARKS",
+    "MOST_PAIRS",
     "Affine",
     "Calibration",
     "Earlier",
+    "Fresh",
     "Interpolation",
     "Kernel",
     "Mode",
     "Moments",
     "OldSide",
     "Ordering",
+    "PairSample",
     "Refit",
     "Side",
     "Transform",
@@ -32,8 +37,7 @@ __all__ = [
     "milestone_at",
     "new_side_share",
     "old_share",
+    "residual_kernel",
     "ridge_map",
-    "sample_mask",
-    "share_to_fit",
     "turned_ridge_map",
 ]

@@ -21,7 +21,7 @@ from crossfade.upgrade.chain import Earlier
 from crossfade.upgrade.interpolation import Interpolation
 from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.ordering import Ordering
-from crossfade.upgrade.refit import Refit
+from crossfade.upgrade.refit import PairSample, Refit
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
 from crossfade.upgrade.upgrade import Side, Upgrade
@@ -138,6 +138,8 @@ def _tensors(upgrade: Upgrade) -> _Tensors:
         moments = upgrade.refit.moments
         tensors |= {f"refit.{name}": getattr(moments, name) for name in _MOMENTS}
         tensors["refit.marks"] = upgrade.refit.marks
+        if (sample := upgrade.refit.sample) is not None:
+            tensors |= {"refit.sample.old": sample.old, "refit.sample.new": sample.new}
     if upgrade.earlier is not None:
         first, direct = upgrade.earlier.upgrade, upgrade.earlier.direct
         tensors |= {f"earlier.upgrade.{key}": value for key, value in _tensors(first).items()}
@@ -183,15 +185,7 @@ def _restore(manifest: Mapping[str, Any], tensors: _Tensors) -> Upgrade:
         ),
         interpolation=None if between is None else Interpolation.restore(between),
         ordering=None if ordering is None else Ordering.restore(ordering, _of("ordering", tensors)),
-        refit=None
-        if again is None
-        else Refit(
-            Moments(again["pairs"], **{name: tensors[f"refit.{name}"] for name in _MOMENTS}),
-            tensors["refit.marks"],
-            again["penalty"],
-            again["shares_follow"],
-            again.get("rotation_share", 0.0),
-        ),
+        refit=None if again is None else _restore_refit(again, _of("refit", tensors)),
         earlier=None
         if earlier is None
         else Earlier(
@@ -199,6 +193,18 @@ def _restore(manifest: Mapping[str, Any], tensors: _Tensors) -> Upgrade:
             Transform.restore(earlier["direct"], _of("earlier.direct", tensors)),
         ),
         report=manifest["report"],
+    )
+
+
+def _restore_refit(again: Mapping[str, Any], tensors: _Tensors) -> Refit:
+    sample = _of("sample", tensors)
+    return Refit(
+        Moments(again["pairs"], **{name: tensors[name] for name in _MOMENTS}),
+        tensors["marks"],
+        again["penalty"],
+        again["shares_follow"],
+        again.get("rotation_share", 0.0),
+        PairSample(sample["old"], sample["new"]) if sample else None,
     )
 
 

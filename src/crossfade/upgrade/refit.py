@@ -2,9 +2,10 @@
 
 Every backfilled item is a pair of the gallery itself, and pairs that are like the items still
 to be mapped are what a map needs most. A ridge is determined by the moments of its pairs, so
-the artifact carries those, and the items' own are added to them. Items that were fitted on
-already must not count twice (a map that has seen an item many times over bends to it), so the
-artifact carries a mark of each pair's old vector as well.
+the artifact carries those, and the items' own are added to them. A kernel map needs pairs
+themselves: the artifact then carries a sample of them, which a sample of the items joins. Items
+that were fitted on already must not count twice (a map that has seen an item many times over bends
+to it), so the artifact carries a mark of each pair's old vector as well.
 
 When a map is fitted again: at some coverages (:data:`MILESTONES`), few, since every new map
 rewrites the mapped vectors of all items not yet backfilled; and only if the number fitted on
@@ -24,31 +25,82 @@ from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray
 from crossfade.errors import InvalidInput
+from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, residual_kernel
 from crossfade.upgrade.linear_maps import turned_ridge_map
 from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.transform import Transform
 
-__all__ = ["MILESTONES", "Refit", "milestone_at", "sample_mask", "share_to_fit"]
+__all__ = [
+    "MILESTONES",
+    "Fresh",
+    "PairSample",
+    "Refit",
+    "milestone_at",
+]
 
 MILESTONES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7)
 """Coverages at which the map is fitted again."""
 _LEAST_GROWTH = 0.05
 _MOST_ITEMS = 50_000
 """Items fitted on at once; more add nothing to a linear map but reading time."""
+_MOST_FOR_KERNEL = 10_000
+"""Of them, those that a kernel map is fitted on."""
 _MARK_BITS = 64
 _MARK_SEED = 0x6372_6F73
 
 
 @dataclass(frozen=True, eq=False)
+class PairSample:
+    """Some pairs themselves: ``old`` ``(m, d_old)``, ``new`` ``(m, d_new)`` as stored."""
+
+    old: FloatArray
+    new: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.old)
+
+    def joined(self, other: PairSample) -> PairSample:
+        """These and then those."""
+        return PairSample(*map(np.concatenate, ((self.old, other.old), (self.new, other.new))))
+
+
+@dataclass(frozen=True, eq=False)
+class Fresh:
+    """Backfilled items that were not among the pairs fitted on.
+
+    Attributes:
+        moments: of their old and stored vectors.
+        sample: some of the items themselves, none for a linear map. hashes: ``(m,)`` of their ids.
+    """
+
+    moments: Moments
+    sample: PairSample
+    hashes: NDArray[np.uint64]
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        return self.moments.n
+
+    def __add__(self, other: Fresh) -> Fresh:
+        return Fresh(
+            self.moments + other.moments,
+            self.sample.joined(other.sample),
+            np.concatenate([self.hashes, other.hashes]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Refit:
-    """What it takes to fit a ridge again on its pairs and more.
+    """What it takes to fit a map again on its pairs and more: a ridge, or a kernel map upon one.
 
     Attributes:
         moments: of the pairs fitted on, x = old, y = as stored on the new side.
         marks: ``(m,)`` uint64, sorted: marks of their old vectors.
         penalty: of the ridge; None follows the number of pairs.
         shares_follow: the two-encoder shares follow the number of pairs too.
-        rotation_share: how much of a rotation is in the map, 0 to 1.
+        rotation_share: how much of a rotation is in the ridge, 0 to 1.
+        sample: of the pairs, in random order, for a kernel map; None for a ridge alone.
     """
 
     moments: Moments
@@ -56,12 +108,41 @@ class Refit:
     penalty: float | None = None
     shares_follow: bool = True
     rotation_share: float = 0.0
+    sample: PairSample | None = None
 
     def __post_init__(self) -> None:
         d_x, d_y = len(self.moments.mean_x), len(self.moments.mean_y)
         shapes = (self.moments.xx.shape, self.moments.xy.shape)
         if shapes != ((d_x, d_x), (d_x, d_y)) or self.moments.n < 1:
             raise InvalidInput(f"moments of {d_x} and {d_y} dimensions have shapes {shapes}")
+        sample = self.sample
+        if sample is not None and (
+            sample.old.shape != (len(sample), d_x) or sample.new.shape != (len(sample), d_y)
+        ):
+            raise InvalidInput(
+                f"a sample of pairs of shapes {sample.old.shape} and {sample.new.shape}, wanted "
+                f"(m, {d_x}) and (m, {d_y})"
+            )
+
+    def gather(
+        self, ids: Sequence[int | str], old: FloatArray, new: FloatArray, backfilled: int
+    ) -> Fresh | None:
+        """What some backfilled items add to a fit; None if there is nothing.
+
+        Args:
+            ids: of the items. old: ``(n, d_old)``. new: ``(n, d_new)``, as stored.
+            backfilled: how many items are backfilled in all; of many, a share is taken.
+        """
+        hashes = _hashes(ids)
+        taken = np.flatnonzero(hashes < _limit(_MOST_ITEMS, backfilled))
+        taken = taken[self.fresh(old[taken])] if len(taken) else taken
+        if not len(taken):
+            return None
+        most = 0 if self.sample is None else _MOST_FOR_KERNEL
+        kept = taken[hashes[taken] < _limit(most, backfilled)]
+        return Fresh(
+            Moments.of(old[taken], new[taken]), PairSample(old[kept], new[kept]), hashes[kept]
+        )
 
     def fresh(self, old: FloatArray) -> NDArray[np.bool_]:
         """Which of the old vectors ``(n, d_old)`` were not among the pairs fitted on.
@@ -81,10 +162,18 @@ class Refit:
         """Whether ``extra`` fresh items are enough to replace a map fitted on ``fitted``."""
         return self.moments.n + extra >= (1 + _LEAST_GROWTH) * fitted
 
-    def forward(self, extra: Moments) -> Transform:
+    def forward(self, extra: Fresh) -> Transform:
         """The map of the pairs and the extra items together."""
-        moments = self.moments + extra
-        return Transform(turned_ridge_map(moments, self.penalty, self.rotation_share))
+        moments = self.moments + extra.moments
+        skip = turned_ridge_map(moments, self.penalty, self.rotation_share)
+        if self.sample is None:
+            return Transform(skip)
+        # By their ids' hashes, so that it does not matter in which order they were read.
+        order = np.argsort(extra.hashes, kind="stable")
+        items = PairSample(extra.sample.old[order], extra.sample.new[order])
+        both = self.sample.joined(items)
+        landmarks = _landmarks(len(self.sample), len(items))
+        return Transform(skip, kernel=residual_kernel(both.old, both.new, skip, landmarks))
 
     @cached_property
     def _directions(self) -> NDArray[np.float64]:
@@ -97,17 +186,22 @@ def milestone_at(coverage: float) -> float:
     return max((at for at in MILESTONES if at <= coverage), default=0.0)
 
 
-def share_to_fit(items: int) -> float:
-    """Which share of so many backfilled items is read to fit on, 0 to 1."""
-    return min(1.0, _MOST_ITEMS / max(items, 1))
+def _landmarks(pairs: int, items: int) -> NDArray[np.intp] | None:
+    """Rows of pairs and then items, as many of each as their share is; None for all."""
+    if pairs + items <= MOST_LANDMARKS:
+        return None
+    of_pairs = round(MOST_LANDMARKS * pairs / (pairs + items))
+    of_items = MOST_LANDMARKS - of_pairs
+    return np.concatenate([np.arange(of_pairs), pairs + np.arange(of_items)])
 
 
-def sample_mask(ids: Sequence[int | str], share: float) -> NDArray[np.bool_]:
-    """A share of items, always the same ones: by a hash of their ids."""
-    if share >= 1.0:
-        return np.ones(len(ids), dtype=np.bool_)
-    limit = math.floor(share * 2.0**64)
-    return np.array([_hash(id) < limit for id in ids], dtype=np.bool_)
+def _limit(most: int, items: int) -> np.uint64 | float:
+    """Below it are the hashes of about ``most`` of so many items, always the same ones."""
+    return np.uint64(2**64 * most // items) if most < items else math.inf
+
+
+def _hashes(ids: Sequence[int | str]) -> NDArray[np.uint64]:
+    return np.fromiter((_hash(id) for id in ids), dtype=np.uint64, count=len(ids))
 
 
 def _hash(id: int | str) -> int:

@@ -18,8 +18,8 @@ from crossfade.errors import ArtifactError, InvalidInput, SpaceMismatch
 __all__ = ["Affine", "Kernel", "Transform"]
 
 Skip = Literal["none", "identity", "affine"]
-_BLOCK_ROWS = 128
-"""Mapped at once by a kernel: 5 MB of similarities to 5,000 landmarks."""
+_BLOCK_ROWS = 64
+"""Mapped at once by a kernel: few, since a single item costs as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +133,9 @@ class Transform:
             )
 
     @property
-    def is_affine(self) -> bool:
-        """Whether it is an affine map and no more, scaled to unit length."""
-        return isinstance(self.skip, Affine) and not self.layers and self.kernel is None
+    def is_closed_form(self) -> bool:
+        """Whether it is an affine map, with or without a kernel map, and no network."""
+        return isinstance(self.skip, Affine) and not self.layers
 
     @property
     def dim_in(self) -> int:

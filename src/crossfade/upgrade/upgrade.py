@@ -14,9 +14,8 @@ from crossfade.errors import InvalidInput
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.chain import Earlier
 from crossfade.upgrade.interpolation import Interpolation
-from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.ordering import Ordering
-from crossfade.upgrade.refit import Refit
+from crossfade.upgrade.refit import Fresh, Refit
 from crossfade.upgrade.shares import new_side_share, old_share
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.two_encoder import Combiner, SampleScores, TwoEncoder
@@ -140,8 +139,8 @@ class Upgrade:
     def _check_refit(self) -> None:
         if self.refit is None:
             return
-        if self.forward is None or not self.forward.is_affine or self.rho is not None:
-            raise InvalidInput("only a linear forward map without rho can be fitted again")
+        if self.forward is None or not self.forward.is_closed_form or self.rho is not None:
+            raise InvalidInput("only a ridge or kernel map without rho can be fitted again")
         widths = (len(self.refit.moments.mean_x), len(self.refit.moments.mean_y))
         if widths != (self.source.dim, self.target.dim):
             raise InvalidInput(
@@ -207,14 +206,14 @@ class Upgrade:
             searched = self.two_encoder.reference_old
         return searched, self.store_new(self.two_encoder.reference_new)
 
-    def refitted(self, extra: Moments) -> Upgrade:
+    def refitted(self, extra: Fresh) -> Upgrade:
         """This upgrade with its forward map fitted on its pairs and on backfilled items.
 
         It maps items and reads scores; what it is, its spaces and its id, stays with the
         original.
 
         Args:
-            extra: moments of the items' old and stored vectors, fitted on by none before.
+            extra: what :meth:`Refit.gather` has made of the items.
 
         Raises:
             InvalidInput: it carries nothing to fit again.
