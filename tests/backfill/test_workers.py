@@ -226,6 +226,8 @@ def test_the_next_chunk_is_leased_while_one_is_written(
     gallery: Gallery, world: World, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crossfade.backfill.worker._LEASED_AHEAD", 4)
+    # Many chunks, however slow the machine is.
+    monkeypatch.setattr("crossfade.backfill.worker._LARGEST_CHUNK", 8)
     ahead = leases_ahead(gallery, monkeypatch)
     encoder = FakeEncoder(embedding(world), latency_seconds=0.01)
     job = Backfill(gallery, encoder, batch_size=4, flush_seconds=0.02)
