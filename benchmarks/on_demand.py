@@ -12,7 +12,6 @@ A SUITE is a name of ``crossfade bench list`` or a folder with fit.npz, gallery.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import crossfade
+from benchmarks.json_lines import read_lines, write_lines
 from crossfade.bench.dataset import DataSet
 from crossfade.bench.suite import BuildPlan, Suite
 from crossfade.bench.suites import suites_named
@@ -57,18 +57,12 @@ def main() -> None:
     arguments = parser.parse_args()
     path = RESULTS / "on_demand.jsonl"
     names = {suite.name for suite in suites_named(arguments.suites)}
-    kept = [run for run in _read(path) if run["suite"] not in names]
+    kept = [run for run in read_lines(path) if run["suite"] not in names]
     for suite in suites_named(arguments.suites):
         kept += _measure(suite, 0 if arguments.no_streams else arguments.seeds)
         kept.sort(key=lambda run: run["suite"])
-        path.write_text("".join(json.dumps(run) + "\n" for run in kept), encoding="utf-8")
+        write_lines(path, kept)
     (RESULTS / "on_demand.md").write_text(_page(kept), encoding="utf-8")
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _measure(suite: Suite, seeds: int) -> Iterator[dict[str, Any]]:

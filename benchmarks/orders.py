@@ -15,7 +15,6 @@ A SUITE is a name of ``crossfade bench list``, a family, all-local, or a folder 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.json_lines import read_lines, write_lines
 from crossfade.bench.dataset import DataSet
 from crossfade.bench.suite import BuildPlan, Suite
 from crossfade.bench.suites import suites_named
@@ -76,14 +76,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="draws of the data")
     arguments = parser.parse_args()
     path = RESULTS / "orders.jsonl"
-    runs = {_key(run): run for run in _read(path)}
+    runs = {_key(run): run for run in read_lines(path)}
     for suite in suites_named(arguments.suites):
         for seed in range(arguments.seeds):
             for run in _runs(suite, seed, arguments.methods, arguments.queries):
                 runs[_key(run)] = run
                 print(_row([run], run["method"]).strip(), flush=True)
-                lines = "".join(json.dumps(one) + "\n" for one in runs.values())
-                path.write_text(lines, encoding="utf-8")
+                write_lines(path, runs.values())
                 (RESULTS / "orders.md").write_text(_page(runs.values()), encoding="utf-8")
 
 
@@ -271,12 +270,6 @@ def _spread(runs: Sequence[dict[str, Any]], order: str) -> float:
 
 def _key(run: dict[str, Any]) -> tuple[Any, ...]:
     return run["suite"], run["seed"], run["method"], run["mode"]
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":
