@@ -46,6 +46,23 @@ def test_the_table_of_gains_is_that_of_the_committed_runs() -> None:
         assert cells[0] == f"{means[0]:.3f} -> {means[1]:.3f}", suite
 
 
+def test_how_far_curves_fall_is_what_the_committed_runs_say() -> None:
+    falls: dict[str, float] = defaultdict(float)
+    for line in RUNS.read_text(encoding="utf-8").splitlines():
+        run = json.loads(line)
+        if (run["method"], run["mode"]) == ("auto", "two-encoder") and run["upgrade"][
+            run["metric"]
+        ]:
+            falls[run["suite"]] = max(falls[run["suite"]], run["drop"][run["metric"]])
+    text = re.search(
+        r"no curve falls by more than ([.0-9]+) but .* by up to ([.0-9]+),", README, re.S
+    )
+    assert text is not None
+    others, emoji = (float(number) for number in text.groups())
+    assert round(falls.pop("emoji-vendors"), 3) == emoji
+    assert round(max(falls.values()), 4) == others
+
+
 def test_what_labels_cost_at_rank_1_is_that_of_the_committed_runs() -> None:
     ends: dict[tuple[str, str], list[float]] = defaultdict(list)
     for line in RUNS.read_text(encoding="utf-8").splitlines():

@@ -78,6 +78,15 @@ def test_a_kernel_map_is_fitted_on_the_pairs_and_all_that_is_backfilled() -> Non
         )
 
 
+def test_items_may_be_read_in_any_number_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = backfill_order("random", GALLERY, KERNEL, seed=0)
+    at_once = Generations(KERNEL, GALLERY, order).at(0.5)
+    monkeypatch.setattr("crossfade.evaluation.refits._BLOCK_ROWS", 7)
+    in_blocks = Generations(KERNEL, GALLERY, order).at(0.5)
+    wanted = at_once.map_items(GALLERY.old)
+    np.testing.assert_allclose(in_blocks.map_items(GALLERY.old), wanted, atol=1e-5)
+
+
 @pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
 def test_pairs_that_are_the_gallery_itself_are_not_counted_twice(mode: str) -> None:
     upgrade = fit_refitted_ridge(GALLERY, FitSettings())

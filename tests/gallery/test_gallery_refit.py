@@ -1,24 +1,27 @@
 """A gallery whose forward map is fitted again: decided at once, rewritten in place."""
 
+import base64
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save as save_tensors
 
 from crossfade.fit.kernel import fit_ridge_to_kernel
 from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
 from crossfade.gallery.ends import finish, roll_back
-from crossfade.gallery.generations import kept_maps
+from crossfade.gallery.generations import _read, kept_maps
 from crossfade.gallery.refit import STEPS, fit_again, is_due, rewrite_mapped
 from crossfade.gallery.state import GalleryState, MapGeneration
 from crossfade.stores import open_store
 from crossfade.stores.memory import MemoryStore
 from crossfade.testing import World
-from crossfade.upgrade import Upgrade
+from crossfade.upgrade import Affine, Transform, Upgrade
 
 Opener = Callable[[Upgrade], Gallery]
 N, MOVED = 200, 60
@@ -268,3 +271,15 @@ def test_a_state_of_releases_before_reads_and_is_written_as_it_was(upgrade: Upgr
     later = replace(state, fitted=MapGeneration(2, 50, "abc", 3))
     assert GalleryState.from_fields(later.to_fields()) == later
     assert later.is_of(upgrade)
+
+
+def test_a_map_that_was_kept_when_all_were_affine_is_read() -> None:
+    rng = np.random.default_rng(0)
+    weight, bias = (rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (4,)))
+    content = save_tensors({"weight": weight, "bias": bias})
+    sha256 = hashlib.sha256(content).hexdigest()
+    with open_store("memory://") as store:
+        text = base64.b64encode(content).decode()
+        assert store.swap_pointer(f"crossfade.map.{sha256}.0", None, text)
+        read = _read(store, MapGeneration(1, 5, sha256, 1))
+    assert read.fingerprint == Transform(Affine(weight, bias)).fingerprint

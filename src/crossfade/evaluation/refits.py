@@ -19,6 +19,7 @@ from crossfade.upgrade import MILESTONES, Fresh, Refit, Upgrade
 __all__ = ["Generations"]
 
 _ROUNDING = 1e-9
+_BLOCK_ROWS = 8_192
 
 
 class Generations:
@@ -72,8 +73,12 @@ def _generations(
 
 def _fresh(refit: Refit, gallery: Pairs, rows: NDArray[np.intp]) -> Fresh | None:
     """The backfilled items that were not fitted on; None if there are none."""
-    if not len(rows):
-        return None
-    rows = np.sort(rows)
-    ids = gallery.ids[rows].tolist()
-    return refit.gather(ids, gallery.old_rows(rows), gallery.new_rows(rows), len(rows))
+    ordered, total = np.sort(rows), None
+    # Block by block: galleries on disk may be larger than memory.
+    for start in range(0, len(ordered), _BLOCK_ROWS):
+        part = ordered[start : start + _BLOCK_ROWS]
+        ids = gallery.ids[part].tolist()
+        more = refit.gather(ids, gallery.old_rows(part), gallery.new_rows(part), len(rows))
+        if more is not None:
+            total = more if total is None else total + more
+    return total

@@ -21,7 +21,7 @@ from safetensors.numpy import save as save_tensors
 from crossfade.errors import StoreError
 from crossfade.gallery.state import GalleryState, MapGeneration, Phase
 from crossfade.stores import Store
-from crossfade.upgrade import Transform, Upgrade
+from crossfade.upgrade import Affine, Transform, Upgrade
 
 __all__ = ["Generations", "forget_maps", "keep_map", "kept_maps"]
 
@@ -97,6 +97,8 @@ def _read(store: Store, fitted: MapGeneration) -> Transform:
             "try again, and if it stays so roll back and start anew"
         )
     tensors = load_tensors(content)
+    if _DESCRIPTION not in tensors:  # kept when all maps were affine
+        return Transform(Affine(tensors["weight"], tensors["bias"]))
     described = json.loads(tensors.pop(_DESCRIPTION).tobytes())
     return Transform.restore(described, tensors)
 

@@ -121,8 +121,7 @@ class Queue:
 
         def work(connection: Connection) -> None:
             # One at a time: two that make it at once would not see each other's.
-            lock = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))"
-            self._tables.execute(connection, lock, self._tables.name("queue").as_string())
+            self._wait_turn(connection, 1)
             if not self._is_there(connection, "order") and self._owns_queue(connection):
                 self._tables.execute(connection, statement)
 
@@ -132,6 +131,12 @@ class Queue:
         """Drop that index: the next queue is filled without."""
         if self._is_there(connection, "order") and self._owns_queue(connection):
             self._tables.execute(connection, "DROP INDEX IF EXISTS {order}")
+
+    def _wait_turn(self, connection: Connection, kind: int) -> None:
+        """Wait until nobody else does this kind of thing to the queue; to the transaction's end."""
+        queue = self._tables.name("queue").as_string()
+        turn = "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))"
+        self._tables.execute(connection, turn, queue, kind)
 
     def _is_there(self, connection: Connection, name: str) -> bool:
         found = self._tables.execute(
@@ -163,8 +168,7 @@ class Queue:
                 return []
             # One after the other: two that read the same rows would find the second's all taken.
             # To lock each row instead costs as much again as to lease it.
-            turn = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))"
-            self._tables.execute(connection, turn, self._tables.name("queue").as_string())
+            self._wait_turn(connection, 2)
             return self._tables.execute(
                 connection,
                 # A row that is moved to the front meanwhile is another one then, and left alone.
