@@ -22,6 +22,7 @@ from crossfade.evaluation.curve import Scores
 from crossfade.evaluation.metrics import METRICS
 from crossfade.evaluation.orders import backfill_order
 from crossfade.evaluation.ranking import rank_plain
+from crossfade.evaluation.refits import for_gallery
 from crossfade.evaluation.relevance import Relevance, relevance_of
 from crossfade.evaluation.scoring import GalleryScorer
 from crossfade.upgrade import Mode, Upgrade
@@ -179,6 +180,7 @@ def score_queries(
     rows = np.flatnonzero(relevance.counts() > 0)
     if not len(rows):
         raise InvalidInput("no query has a relevant gallery item; check labels and qrels")
+    upgrade = for_gallery(upgrade, gallery)
     scorer = GalleryScorer(upgrade, gallery, asked, by_id, Mode(mode))
     alone = GalleryScorer(upgrade, gallery, asked, by_id, Mode.ONE_ENCODER)
     for start in range(0, len(rows), scorer.chunk_queries):

@@ -61,9 +61,11 @@ def true_residual(upgrade: Upgrade, old: FloatArray, new: FloatArray) -> FloatAr
             f"method {upgrade.method!r} has no map, so it misses nothing; order 'oracle' needs "
             "an upgrade with psi or a forward map"
         )
-    mapped = upgrade.map_items(old)
-    query = upgrade.old_side(new, old).search_query
-    return np.asarray(1.0 - np.einsum("ij,ij->i", query, old if mapped is None else mapped))
+    if upgrade.forward is not None:
+        query, item = upgrade.store_new(new), upgrade.forward(old)
+    else:
+        query, item = upgrade.old_side(new, old).search_query, old
+    return np.asarray(1.0 - np.einsum("ij,ij->i", query, item))
 
 
 def simulated_order_names() -> list[str]:

@@ -21,7 +21,7 @@ from crossfade.errors import InvalidInput, SpaceMismatch
 from crossfade.evaluation.curve import BackfillingCurve, coverage_grid, curve_from_scores
 from crossfade.evaluation.distributions import ScoreDistributions, sample_distributions
 from crossfade.evaluation.orders import backfill_order
-from crossfade.evaluation.refits import Generations
+from crossfade.evaluation.refits import Generations, for_gallery
 from crossfade.evaluation.relevance import (
     JudgedRelevance,
     Relevance,
@@ -85,6 +85,7 @@ def evaluate(
     columns = np.empty_like(by_id)
     columns[by_id] = np.arange(len(by_id))
     relevance = _relevance(queries, gallery_set, by_id, qrels, ignored)
+    upgrade = for_gallery(upgrade, gallery_set)
     generations = Generations(upgrade, gallery_set, rows_in_order) if refit else None
     scorer = GalleryScorer(upgrade, gallery_set, queries, by_id, search_mode, generations)
     curve = curve_from_scores(

@@ -16,10 +16,21 @@ from numpy.typing import NDArray
 from crossfade.embeddings import Pairs
 from crossfade.upgrade import MILESTONES, Fresh, Refit, Upgrade
 
-__all__ = ["Generations"]
+__all__ = ["Generations", "for_gallery"]
 
 _ROUNDING = 1e-9
 _BLOCK_ROWS = 8_192
+
+
+def for_gallery(upgrade: Upgrade, gallery: Pairs) -> Upgrade:
+    """The upgrade as a gallery applies it that knows how many of its items the map repeats."""
+    if not upgrade.repeats_pairs:
+        return upgrade
+    known = 0
+    for start in range(0, len(gallery), _BLOCK_ROWS):
+        rows = np.arange(start, min(start + _BLOCK_ROWS, len(gallery)))
+        known += int(np.count_nonzero(upgrade.repeats(gallery.old_rows(rows))))
+    return upgrade.with_known(known / len(gallery))
 
 
 class Generations:

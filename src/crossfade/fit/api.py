@@ -12,6 +12,7 @@ from crossfade.embeddings import Pairs
 from crossfade.errors import InvalidInput
 from crossfade.fit.auto import choose
 from crossfade.fit.held_out import Split, held_out_curves, split_pairs
+from crossfade.fit.item_offset import with_item_offset
 from crossfade.fit.methods import Method, method_named
 from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
@@ -93,8 +94,9 @@ def _fit_one(
         upgrade = fit_method(pairs, settings, progress)
         return with_ordering(upgrade, pairs, settings), {"held_out": None}
     judged = fit_method(split.fitting, settings, progress)
-    curves = held_out_curves(judged, split.held_out, settings.seed)
     final = fit_method(pairs, settings, progress) if method.closed_form else judged
+    judged, final = with_item_offset(judged, final, split.held_out)
+    curves = held_out_curves(judged, split.held_out, settings.seed)
     upgrade, orders = with_chosen_order(judged, final, split, pairs, settings)
     return upgrade, {"held_out": [curve.describe() for curve in curves], **orders}
 

@@ -41,7 +41,7 @@ class Generations:
         self._store = store
         self._upgrade = upgrade
         self._lock = threading.Lock()
-        self._loaded: tuple[str, Upgrade] | None = None
+        self._loaded: tuple[tuple[str, float], Upgrade] | None = None
 
     def at(self, state: GalleryState) -> Upgrade:
         """The upgrade with the forward map that is in use; its spaces and id are the original's.
@@ -51,13 +51,15 @@ class Generations:
                 state was read, or it was damaged.
         """
         fitted = state.fitted
-        if fitted is None or state.phase not in _MAPPING:
+        if state.phase not in _MAPPING or (fitted is None and not state.known):
             return self._upgrade
+        key = ("" if fitted is None else fitted.sha256, state.known)
         with self._lock:
-            if self._loaded is None or self._loaded[0] != fitted.sha256:
-                forward = _read(self._store, fitted)
-                upgrade = self._upgrade.with_map(forward, fitted.pairs)
-                self._loaded = (fitted.sha256, upgrade)
+            if self._loaded is None or self._loaded[0] != key:
+                upgrade = self._upgrade.with_known(state.known)
+                if fitted is not None:
+                    upgrade = upgrade.with_map(_read(self._store, fitted), fitted.pairs)
+                self._loaded = (key, upgrade)
             return self._loaded[1]
 
 

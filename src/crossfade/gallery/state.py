@@ -88,7 +88,8 @@ class GalleryState:
     """The upgrade a gallery goes through, and how far it is.
 
     ``fitted`` is None while the forward map is the upgrade's own. ``earlier`` is the state that
-    another upgrade was in when this one was begun in its middle, or None.
+    another upgrade was in when this one was begun in its middle, or None. ``known`` is the share of
+    the items that the map repeats, counted once they were mapped.
     """
 
     upgrade_id: str
@@ -99,6 +100,7 @@ class GalleryState:
     settings: JobSettings | None = None
     fitted: MapGeneration | None = None
     earlier: GalleryState | None = None
+    known: float = 0.0
 
     @classmethod
     def of(
@@ -110,7 +112,7 @@ class GalleryState:
     def is_of(self, upgrade: Upgrade) -> bool:
         """Whether ``upgrade`` is the one that the gallery goes through."""
         of_it = GalleryState.of(upgrade, self.phase, self.settings)
-        return self == replace(of_it, fitted=self.fitted, earlier=self.earlier)
+        return self == replace(of_it, fitted=self.fitted, earlier=self.earlier, known=self.known)
 
     def to_fields(self) -> dict[str, Any]:
         """As JSON values."""
@@ -118,6 +120,8 @@ class GalleryState:
         # As releases wrote it that knew nothing of them.
         if self.fitted is None:
             del fields["fitted"]
+        if not self.known:
+            del fields["known"]
         if self.earlier is None:
             del fields["earlier"]
         else:
@@ -138,4 +142,5 @@ class GalleryState:
             settings=JobSettings(**settings) if settings else None,
             fitted=MapGeneration(**fitted) if fitted else None,
             earlier=cls.from_fields(earlier) if earlier else None,
+            known=float(fields.get("known", 0.0)),
         )

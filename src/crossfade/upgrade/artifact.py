@@ -19,6 +19,7 @@ from crossfade.errors import ArtifactError, InvalidInput
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.chain import Earlier
 from crossfade.upgrade.interpolation import Interpolation
+from crossfade.upgrade.item_offset import ItemOffset
 from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.refit import PairSample, Refit
@@ -31,6 +32,9 @@ __all__ = ["FORMAT_VERSION", "load", "save", "upgrade_id"]
 FORMAT_VERSION = 2
 _CHAINED_VERSION = 3
 """Of chained upgrades, which a release that knows of none must not take for plain ones."""
+_OFFSET_VERSION = 4
+"""Likewise of upgrades with offsets of items, chained or not."""
+_READ = (FORMAT_VERSION, _CHAINED_VERSION, _OFFSET_VERSION)
 MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
 OTHERS = (WEIGHTS,)
@@ -88,12 +92,18 @@ def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
 def _manifest(upgrade: Upgrade, weights: bytes) -> dict[str, Any]:
     manifest = {
         "format": "crossfade-upgrade",
-        "format_version": FORMAT_VERSION if upgrade.earlier is None else _CHAINED_VERSION,
+        "format_version": _version(upgrade),
         **_content(upgrade),
         "id": upgrade.id,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     return {**manifest, "manifest_sha256": hashlib.sha256(_canonical(manifest)).hexdigest()}
+
+
+def _version(upgrade: Upgrade) -> int:
+    if upgrade.earlier is None:
+        return FORMAT_VERSION if upgrade.offset is None else _OFFSET_VERSION
+    return max(_CHAINED_VERSION, _version(upgrade.earlier.upgrade))
 
 
 def _content(upgrade: Upgrade) -> dict[str, Any]:
@@ -118,6 +128,7 @@ def _content(upgrade: Upgrade) -> dict[str, Any]:
         **({} if between is None else {"interpolation": between.describe()}),
         **({} if upgrade.ordering is None else {"ordering": upgrade.ordering.describe()}),
         **({} if again is None else {"refit": _describe_refit(again)}),
+        **({} if upgrade.offset is None else {"offset": upgrade.offset.describe()}),
         **({} if earlier is None else {"earlier": _describe_earlier(earlier)}),
         "report": dict(upgrade.report),
     }
@@ -140,6 +151,8 @@ def _tensors(upgrade: Upgrade) -> _Tensors:
         tensors["refit.marks"] = upgrade.refit.marks
         if (sample := upgrade.refit.sample) is not None:
             tensors |= {"refit.sample.old": sample.old, "refit.sample.new": sample.new}
+    if upgrade.offset is not None:
+        tensors["offset.mean"] = upgrade.offset.mean
     if upgrade.earlier is not None:
         first, direct = upgrade.earlier.upgrade, upgrade.earlier.direct
         tensors |= {f"earlier.upgrade.{key}": value for key, value in _tensors(first).items()}
@@ -161,13 +174,14 @@ def _describe_refit(again: Refit) -> dict[str, Any]:
 
 
 def _restore(manifest: Mapping[str, Any], tensors: _Tensors) -> Upgrade:
-    transforms = {
+    transforms: dict[str, Any] = {
         name: Transform.restore(description, _of(name, tensors))
         for name, description in manifest["transforms"].items()
     }
     two, between = manifest["two_encoder"], manifest.get("interpolation")
     ordering = manifest.get("ordering")
     again, earlier = manifest.get("refit"), manifest.get("earlier")
+    offset = manifest.get("offset")
     return Upgrade(
         method=manifest["method"],
         source=Space(**manifest["source"]),
@@ -186,6 +200,7 @@ def _restore(manifest: Mapping[str, Any], tensors: _Tensors) -> Upgrade:
         interpolation=None if between is None else Interpolation.restore(between),
         ordering=None if ordering is None else Ordering.restore(ordering, _of("ordering", tensors)),
         refit=None if again is None else _restore_refit(again, _of("refit", tensors)),
+        offset=None if offset is None else ItemOffset.restore(offset, tensors["offset.mean"]),
         earlier=None
         if earlier is None
         else Earlier(
@@ -223,7 +238,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != "crossfade-upgrade":
         raise ArtifactError(f"{path} does not describe an upgrade")
     version = manifest.get("format_version")
-    if type(version) is not int or version not in (FORMAT_VERSION, _CHAINED_VERSION):
+    if type(version) is not int or version not in _READ:
         raise ArtifactError(
             f"{path} has format version {version}, this release reads {FORMAT_VERSION}; "
             "install the release that wrote it, or fit anew"

@@ -102,7 +102,7 @@ def chained(under_way: Upgrade, following: Upgrade, direct: Upgrade) -> Upgrade:
 
     Returns:
         An upgrade v2 -> v3 that maps items without a v2 vector straight from v1. It answers with
-        one encoder, and its maps are not fitted again: both are left for after the chain.
+        one encoder, and its maps are neither fitted again nor offset: that is left for after it.
 
     Raises:
         SpaceMismatch: the three don't fit together. InvalidInput: the maps can't be used so.
@@ -122,5 +122,5 @@ def chained(under_way: Upgrade, following: Upgrade, direct: Upgrade) -> Upgrade:
             f"the direct upgrade ends in {direct.stored.name!r}, the next one in "
             f"{following.stored.name!r}; both must end in the space that is backfilled"
         )
-    kept = replace(following, two_encoder=None, refit=None, uncertainty=None)
+    kept = replace(following, two_encoder=None, refit=None, uncertainty=None, offset=None)
     return replace(kept, earlier=Earlier(under_way, direct.forward))

@@ -38,9 +38,9 @@ def residual_kernel(
     """Kernel ridge of ``new - skip(old)`` on the old vectors.
 
     With all n pairs as landmarks, ``W = (K + penalty n I)^-1 R``, K ``(n, n)`` and R
-    ``(n, d_new)``. With some of them (Nystroem; Williams & Seeger, NIPS 2000),
-    ``W = (K_nm^T K_nm + penalty n K_mm)^-1 K_nm^T R`` has the least penalised squared error over
-    all pairs.
+    ``(n, d_new)``, and a nugget gives those pairs back as they are. With some of them (Nystroem;
+    Williams & Seeger, NIPS 2000), ``W = (K_nm^T K_nm + penalty n K_mm)^-1 K_nm^T R`` has the least
+    penalised squared error over all pairs.
 
     Args:
         old: ``(n, d_old)``. new: ``(n, d_new)``. skip: old to new.
@@ -49,11 +49,11 @@ def residual_kernel(
     """
     strength = max(penalty * len(old), _LEAST_STRENGTH)
     if landmarks is None:
-        chosen, weight = old, _full(old, new, skip, gamma, strength)
-    else:
-        chosen = old[landmarks]
-        weight = _nystroem(old, new, chosen, skip, gamma, strength)
-    return Kernel(np.ascontiguousarray(chosen), weight.astype(np.float32), gamma)
+        weight = _full(old, new, skip, gamma, strength).astype(np.float32)
+        return Kernel(np.ascontiguousarray(old), weight, gamma, nugget=strength)
+    chosen = np.ascontiguousarray(old[landmarks])
+    weight = _nystroem(old, new, chosen, skip, gamma, strength).astype(np.float32)
+    return Kernel(chosen, weight, gamma)
 
 
 def _full(

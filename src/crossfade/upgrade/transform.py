@@ -20,6 +20,8 @@ __all__ = ["Affine", "Kernel", "Transform"]
 Skip = Literal["none", "identity", "affine"]
 _BLOCK_ROWS = 64
 """Mapped at once by a kernel: few, since a single item costs as much."""
+_SAME = 1e-5
+"""Of one minus their inner product: a vector that a store rounded to 16 bits is still the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +60,15 @@ class Kernel:
     Attributes:
         landmarks: ``(m, d_in)``, weight: ``(m, d_out)``, float32, at least one row.
         gamma: how fast a landmark's influence falls with distance, more than 0.
+        nugget: what a landmark's influence on the very same vector is more, 0 or more. With the
+            penalty that the weights were fitted with, the landmarks' own vectors come out as they
+            are (kriging's nugget effect); what lies near them does not change.
     """
 
     landmarks: FloatArray
     weight: FloatArray
     gamma: float
+    nugget: float = 0.0
 
     def __post_init__(self) -> None:
         landmarks, weight = self.landmarks, self.weight
@@ -73,6 +79,8 @@ class Kernel:
             )
         if not 0 < self.gamma < math.inf:
             raise InvalidInput(f"kernel map of gamma {self.gamma}, wanted more than 0")
+        if not 0 <= self.nugget < math.inf:
+            raise InvalidInput(f"kernel map of nugget {self.nugget}, wanted 0 or more")
         if not (np.isfinite(landmarks).all() and np.isfinite(weight).all()):
             raise InvalidInput("kernel map holds NaN or infinite weights; was it fitted so?")
 
@@ -89,9 +97,13 @@ class Kernel:
         full = np.zeros((_BLOCK_ROWS, rows.shape[1]))
         full[: len(rows)] = rows
         similar = full @ self._wide[0]
+        same = similar > 1.0 - _SAME if self.nugget else None
         similar -= 1.0
         similar *= self.gamma
-        out: NDArray[np.float64] = (np.exp(similar, out=similar) @ self._wide[1])[: len(rows)]
+        np.exp(similar, out=similar)
+        if same is not None:
+            similar[same] += self.nugget
+        out: NDArray[np.float64] = (similar @ self._wide[1])[: len(rows)]
         return out
 
     @cached_property
@@ -155,11 +167,16 @@ class Transform:
         Raises:
             SpaceMismatch: the width of ``x`` is not ``dim_in``.
         """
-        out = self.raw(x)
-        dead = ~out.any(axis=1)
+        return self.scaled(self.raw(x))
+
+    @staticmethod
+    def scaled(raw: FloatArray) -> FloatArray:
+        """Rows of :meth:`raw` at unit length."""
+        dead = ~raw.any(axis=1)
         if dead.any():
-            out[dead, 0] = 1.0
-        return normalise(out)
+            raw = raw.copy()
+            raw[dead, 0] = 1.0
+        return normalise(raw)
 
     def raw(self, x: FloatArray) -> FloatArray:
         """The same before scaling; the length says how sure a regression is of a row."""
@@ -203,6 +220,8 @@ class Transform:
         skip: Skip = "none" if self.skip is None else "identity" if self.skip is True else "affine"
         # Left out where there is none, so that other maps' fingerprints stay what they were.
         kernel = {} if self.kernel is None else {"kernel_gamma": self.kernel.gamma}
+        if self.kernel is not None and self.kernel.nugget:
+            kernel["kernel_nugget"] = self.kernel.nugget
         return {"skip": skip, "layers": len(self.layers), **kernel}
 
     @classmethod
@@ -232,7 +251,9 @@ class Transform:
             kernel = None
             if "kernel_gamma" in description:
                 gamma = float(str(description["kernel_gamma"]))
-                kernel = Kernel(tensors["kernel.landmarks"], tensors["kernel.weight"], gamma)
+                nugget = float(str(description.get("kernel_nugget", 0.0)))
+                landmarks, weight = tensors["kernel.landmarks"], tensors["kernel.weight"]
+                kernel = Kernel(landmarks, weight, gamma, nugget)
             restored = cls(skip, layers, kernel)
             unused = tensors.keys() - restored.tensors().keys()
             if unused:

@@ -44,15 +44,18 @@ class TwoEncoder:
         new_weight: w_new, its share at coverage 0 for one that is, 0 to 1.
         reference_old: ``(m, d_old)`` old embeddings of a fixed sample of items.
         reference_new: ``(m, d_new)`` new embeddings of the same items.
+        known: share of the gallery whose new vectors the map repeats, 0 to 1. Those items count as
+            backfilled, so that a backfill that brings nothing new changes nothing either.
     """
 
     weight: float
     new_weight: float
     reference_old: FloatArray
     reference_new: FloatArray
+    known: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("weight", "new_weight"):
+        for name in ("weight", "new_weight", "known"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidInput(f"two-encoder {name} is {getattr(self, name)}, wanted 0 to 1")
         if len(self.reference_old) < 2 or len(self.reference_old) != len(self.reference_new):
@@ -63,7 +66,17 @@ class TwoEncoder:
 
     def new_share(self, coverage: float) -> float:
         """w_c: the old query's share for a backfilled item at this coverage."""
-        return float(self.new_weight * (1.0 - coverage) ** _FADE)
+        return float(self.new_weight * ((1.0 - self.known) * (1.0 - coverage)) ** _FADE)
+
+    @property
+    def old_weight(self) -> float:
+        """The old query's share for an item that is not backfilled."""
+        return self.weight * (1.0 - self.known)
+
+    @property
+    def fitted_tail(self) -> float:
+        """By how much the map's scores of what it was fitted on reach too high."""
+        return float(_FITTED_TAIL ** (1.0 - self.known))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,12 +115,12 @@ class Combiner:
         self._sample_old = self._old.standard(sample.old)
         self._sample_new = self._new.standard(sample.new)
         self._new_tail = _tail(self._sample_new)
-        mixed = self._mixed_tail(self._mapped.standard(sample.mapped), rule.weight)
-        self._old_side_tail = mixed / _FITTED_TAIL
+        mixed = self._mixed_tail(self._mapped.standard(sample.mapped), rule.old_weight)
+        self._old_side_tail = mixed / rule.fitted_tail
 
     def old_side(self, mapped: FloatArray, old: FloatArray) -> FloatArray:
         """Scores ``(q, n)`` of items that are not yet backfilled. They rise with either view."""
-        mixed = _mix(self._mapped.standard(mapped), self._old.standard(old), self._rule.weight)
+        mixed = _mix(self._mapped.standard(mapped), self._old.standard(old), self._rule.old_weight)
         return self._on_new_scale(mixed / self._old_side_tail)
 
     def new_side(self, new: FloatArray, old: FloatArray, coverage: float) -> FloatArray:

@@ -9,11 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
+
 from crossfade.embeddings import FloatArray, Space, unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.chain import Earlier
 from crossfade.upgrade.interpolation import Interpolation
+from crossfade.upgrade.item_offset import ItemOffset
 from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.refit import Fresh, Refit
 from crossfade.upgrade.shares import new_side_share, old_share
@@ -68,9 +72,12 @@ class Upgrade:
             with :meth:`Transform.raw`.
         ordering: what orders of backfilling go by, or None.
         refit: what it takes to fit ``forward`` again on backfilled items, or None.
+        offset: what mapped scores are raised or lowered by, item by item, or None.
         earlier: the upgrade that was under way when this one was begun, or None; see
             :func:`crossfade.upgrade.chained`.
         report: what fitting measured: data hash, settings, held-out curve, seconds.
+        known: share of the gallery's items that the map repeats; of a gallery, not of the
+            artifact, see :meth:`with_known`.
     """
 
     method: str
@@ -86,8 +93,10 @@ class Upgrade:
     uncertainty: Transform | None = None
     ordering: Ordering | None = None
     refit: Refit | None = None
+    offset: ItemOffset | None = None
     earlier: Earlier | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    known: float = 0.0
 
     def __post_init__(self) -> None:
         given = {
@@ -123,6 +132,7 @@ class Upgrade:
             )
         self._check_sample()
         self._check_refit()
+        self._check_offset()
         if self.earlier is not None:
             self.earlier.check(self)
 
@@ -146,6 +156,17 @@ class Upgrade:
             raise InvalidInput(
                 f"moments of {widths[0]} and {widths[1]} dimensions, "
                 f"wanted {self.source.dim} and {self.target.dim}"
+            )
+
+    def _check_offset(self) -> None:
+        if self.offset is None:
+            return
+        if self.forward is None or self.rho is not None or self.earlier is not None:
+            raise InvalidInput("offsets of items are for a forward map alone, without rho or chain")
+        if self.offset.mean.shape != (self.target.dim,):
+            raise InvalidInput(
+                f"an item offset's mean has shape {self.offset.mean.shape}, "
+                f"wanted ({self.target.dim},)"
             )
 
     @cached_property
@@ -180,7 +201,10 @@ class Upgrade:
         name = f"{self.stored.name}~{self.source.name}:{self.forward.fingerprint}"
         if self.earlier is not None:
             name += f"~{self.earlier.upgrade.source.name}:{self.earlier.direct.fingerprint}"
-        return Space(name, self.target.dim)
+        if self.offset is None:
+            return Space(name, self.target.dim)
+        name += f"+{self.offset.fingerprint}"
+        return Space(name, self.target.dim + self.offset.extra_dimensions)
 
     def store_new(self, new: Any) -> FloatArray:
         """What is stored for new embeddings, and what a query is on the new side: rho(new).
@@ -192,18 +216,26 @@ class Upgrade:
         return rows if self.rho is None else self.rho(rows)
 
     def map_items(self, old: Any) -> FloatArray | None:
-        """Forward-mapped old embeddings ``(n, d_new)``; None where the map works on queries."""
+        """Forward-mapped old embeddings; None where the map works on queries.
+
+        They are of the width of :attr:`mapped`: ``(n, d_new)``, and wider with offsets of items.
+        """
         if self.forward is None:
             return None
-        return self.forward(unit_rows(old, dim=self.source.dim, name="old embeddings"))
+        raw = self.forward.raw(unit_rows(old, dim=self.source.dim, name="old embeddings"))
+        mapped = self.forward.scaled(raw)
+        return mapped if self.offset is None else self.offset.vectors(mapped, raw)
 
     @cached_property
     def sample_images(self) -> tuple[FloatArray, FloatArray]:
         """The two-encoder sample as the two sides' indexes would hold it, ``(m, d)`` each."""
         assert self.two_encoder is not None
-        searched = self.map_items(self.two_encoder.reference_old)
-        if searched is None:
-            searched = self.two_encoder.reference_old
+        searched = self.two_encoder.reference_old
+        if self.forward is not None:
+            searched = self.forward(unit_rows(searched, dim=self.source.dim, name="sample"))
+        if self.offset is not None:
+            # The map was fitted on them and repeats them: it is surer of them than of any other.
+            searched = self.offset.typical_vectors(searched)
         return searched, self.store_new(self.two_encoder.reference_new)
 
     def refitted(self, extra: Fresh) -> Upgrade:
@@ -226,9 +258,45 @@ class Upgrade:
         """This upgrade with another forward map, fitted on so many pairs."""
         rule, refit = self.two_encoder, self.refit
         if rule is not None and refit is not None and refit.shares_follow:
-            weight = old_share(pairs / max(self.source.dim, self.target.dim))
+            per_dimension = pairs / max(self.source.dim, self.target.dim)
+            weight = old_share(per_dimension, offsets=self.offset is not None)
             rule = replace(rule, weight=weight, new_weight=new_side_share(weight))
         return replace(self, forward=forward, two_encoder=rule)
+
+    def with_offset(self, offset: ItemOffset) -> Upgrade:
+        """This upgrade with offsets of items, and the old model's share as it is beside them."""
+        assert self.forward is not None and self.refit is not None
+        return replace(self, offset=offset).with_map(self.forward, self.refit.moments.n)
+
+    @property
+    def pairs(self) -> int:
+        """How many the map was fitted on, where it can be fitted again; else 0."""
+        return 0 if self.refit is None else self.refit.moments.n
+
+    def repeats(self, old: FloatArray) -> NDArray[np.bool_]:
+        """Of which items ``(n, d_old)`` the map gives back the very vectors it was fitted on."""
+        if not self.repeats_pairs:
+            return np.zeros(len(old), dtype=np.bool_)
+        assert self.refit is not None
+        return ~self.refit.fresh(old)
+
+    @property
+    def repeats_pairs(self) -> bool:
+        """Whether the map gives back the vectors of all pairs that it was fitted on."""
+        kernel = None if self.forward is None else self.forward.kernel
+        if kernel is None or self.refit is None:
+            return False
+        return kernel.nugget > 0 and len(kernel.landmarks) == self.refit.moments.n
+
+    def with_known(self, share: float) -> Upgrade:
+        """This upgrade for a gallery of which the map repeats a share (:meth:`repeats`).
+
+        Those items count as backfilled: for them there is nothing to make up for.
+        """
+        rule = self.two_encoder
+        return replace(
+            self, known=share, two_encoder=None if rule is None else replace(rule, known=share)
+        )
 
     def old_side(
         self, query_new: Any, query_old: Any | None = None, mode: Mode | str = Mode.ONE_ENCODER
@@ -261,7 +329,11 @@ class Upgrade:
         if self.interpolation is not None and old is not None:
             mapped_query = self.interpolation(old, mapped_query)
         two = self.two_encoder if mode is Mode.TWO_ENCODER else None
-        return OldSide(self, mapped_query, stored_query, old if two else None, two)
+        weight = 0.0
+        if self.offset is not None:
+            weight = self.offset.weight(two_encoders=two is not None) * (1.0 - self.known)
+            mapped_query = self.offset.queries(mapped_query, weight)
+        return OldSide(self, mapped_query, stored_query, old if two else None, two, weight)
 
     def _require_old_side(self, mode: Mode) -> None:
         if mode is Mode.OLD:
@@ -302,6 +374,7 @@ class OldSide:
             vectors for side ``items``, the old ones otherwise).
         stored_query: ``(q, d_new)`` for the stored new vectors.
         old_query: ``(q, d_old)`` for the old vectors as well, in two-encoder mode only.
+        offset_weight: of items' offsets in the mode.
     """
 
     upgrade: Upgrade
@@ -309,6 +382,7 @@ class OldSide:
     stored_query: FloatArray
     old_query: FloatArray | None
     two_encoder: TwoEncoder | None
+    offset_weight: float = 0.0
 
     def of(self, rows: slice) -> OldSide:
         """Some of the queries."""
@@ -324,7 +398,7 @@ class OldSide:
 
         Args:
             old: ``(n, d_old)`` old embeddings.
-            mapped: ``(n, d_new)`` from :meth:`Upgrade.map_items`, for side ``items``.
+            mapped: ``(n, d)`` from :meth:`Upgrade.map_items`, for side ``items``.
         """
         searched = self.search_query @ (old if mapped is None else mapped).T
         if self.two_encoder is None or self.old_query is None:
@@ -351,6 +425,8 @@ class OldSide:
 
     def calibrated(self, scores: Any) -> FloatArray:
         """Raw similarities of the searched index, on the new side's scale (one encoder)."""
+        if (offset := self.upgrade.offset) is not None:
+            scores = offset.scores(scores, self.offset_weight)
         return self.upgrade.calibration(scores)
 
     @cached_property
