@@ -6,8 +6,9 @@ import pytest
 from crossfade.embeddings import Pairs
 from crossfade.evaluation import evaluate
 from crossfade.evaluation.orders import backfill_order
-from crossfade.evaluation.refits import Generations
-from crossfade.fit.kernel import fit_ridge_to_kernel
+from crossfade.evaluation.refits import Generations, for_gallery
+from crossfade.fit.api import fit
+from crossfade.fit.kernel import fit_refitted_kernel, fit_ridge_to_kernel
 from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.testing import make_world
@@ -93,3 +94,20 @@ def test_pairs_that_are_the_gallery_itself_are_not_counted_twice(mode: str) -> N
     with_refits = evaluate(upgrade, GALLERY, WORLD.queries, mode=mode)
     without = evaluate(upgrade, GALLERY, WORLD.queries, mode=mode, refit=False)
     assert np.array_equal(with_refits.metrics["map"], without.metrics["map"])
+
+
+@pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
+def test_where_every_item_is_a_pair_the_curve_is_flat_at_the_new_model(mode: str) -> None:
+    upgrade = fit(GALLERY.without_labels(), "refitted_kernel")
+    assert upgrade.offset is not None and upgrade.repeats_pairs
+    assert for_gallery(upgrade, GALLERY).known == 1.0
+    result = evaluate(upgrade, GALLERY, WORLD.queries, mode=mode)
+    np.testing.assert_allclose(result.metrics["map"], result.new_new["map"], atol=5e-3)
+
+
+def test_known_are_the_items_that_were_fitted_on_and_only_where_the_map_repeats_them() -> None:
+    upgrade = fit_refitted_kernel(GALLERY.subset(range(100)), FitSettings())
+    assert for_gallery(upgrade, GALLERY).known == pytest.approx(1 / 3)
+    assert for_gallery(upgrade, FITTING).known == 0.0
+    ridge = fit_ridge_to_kernel(GALLERY, FitSettings())
+    assert for_gallery(ridge, GALLERY) is ridge

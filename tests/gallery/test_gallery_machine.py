@@ -28,10 +28,12 @@ _rows = st.integers(0, 39)
 
 def gallery_machine(uri: str | None) -> type[RuleBasedStateMachine]:
     class GalleryMachine(RuleBasedStateMachine):
-        @initialize(side=st.sampled_from(list(Side)), rho=st.booleans())
-        def open(self, side: Side, rho: bool) -> None:
+        @initialize(side=st.sampled_from(list(Side)), rho=st.booleans(), offset=st.booleans())
+        def open(self, side: Side, rho: bool, offset: bool) -> None:
+            offset = offset and side is Side.ITEMS and not rho
             place = "memory://" if uri is None else f"{uri}/{tempfile.mkdtemp(dir=uri[9:])[-8:]}"
-            self.upgrade = make_upgrade(side, rho=rho, reference_old=WORLD.gallery.old[:20])
+            reference = WORLD.gallery.old[:20]
+            self.upgrade = make_upgrade(side, rho=rho, reference_old=reference, offset=offset)
             self.gallery = open_gallery(place, self.upgrade)
             self.items: dict[Any, Embedded] = {}
 

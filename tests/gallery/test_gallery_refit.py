@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as save_tensors
 
+from crossfade.fit.api import fit
 from crossfade.fit.kernel import fit_ridge_to_kernel
 from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
@@ -18,7 +19,7 @@ from crossfade.gallery.ends import finish, roll_back
 from crossfade.gallery.generations import _read, kept_maps
 from crossfade.gallery.refit import STEPS, fit_again, is_due, rewrite_mapped
 from crossfade.gallery.state import GalleryState, MapGeneration
-from crossfade.stores import open_store
+from crossfade.stores import Draft, open_store
 from crossfade.stores.memory import MemoryStore
 from crossfade.testing import World
 from crossfade.upgrade import Affine, Transform, Upgrade
@@ -283,3 +284,51 @@ def test_a_map_that_was_kept_when_all_were_affine_is_read() -> None:
         assert store.swap_pointer(f"crossfade.map.{sha256}.0", None, text)
         read = _read(store, MapGeneration(1, 5, sha256, 1))
     assert read.fingerprint == Transform(Affine(weight, bias)).fingerprint
+
+
+@pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
+def test_a_gallery_counts_what_the_map_repeats_once_it_has_mapped_all(
+    world: World, mode: str
+) -> None:
+    pairs = world.gallery.subset(range(N)).without_labels()
+    upgrade = fit(pairs, "refitted_kernel")
+    assert upgrade.offset is not None and upgrade.mapped is not None
+    store = open_store("memory://")
+    store.ensure_space(upgrade.source)
+    store.put(
+        [Draft(int(i), {upgrade.source.name: v}) for i, v in zip(pairs.ids, pairs.old, strict=True)]
+    )
+    with start_gallery(store, upgrade) as gallery:
+        assert gallery.state.known == 0.0
+        gallery.prepare()
+        assert gallery.state.known == 1.0 and gallery.applied().known == 1.0
+        assert GalleryState.from_fields(gallery.state.to_fields()) == gallery.state
+        asked = {"query_old": world.queries.old, "mode": mode}
+        found = gallery.search(world.queries.new, 5, **asked)
+        new = world.queries.new @ pairs.new.T
+        for row, hits in enumerate(found):
+            scores = [new[row, pairs.ids.tolist().index(hit.id)] for hit in hits]
+            wanted = np.sort(new[row])[::-1][:5]
+            np.testing.assert_allclose(scores, wanted, atol=5e-3)
+            np.testing.assert_allclose([hit.score for hit in hits], wanted, atol=5e-3)
+        # What another process, or a release that counted nothing, has left is read as ever.
+        fields = gallery.state.to_fields()
+        del fields["known"]
+        assert GalleryState.from_fields(fields).known == 0.0
+
+
+def test_a_refitted_map_with_offsets_maps_and_scores_as_the_simulation(world: World) -> None:
+    upgrade = fit(world.gallery.subset(range(N - 30, 240)).without_labels(), "ridge_to_kernel")
+    assert upgrade.offset is not None
+    with open_gallery("memory://", upgrade) as gallery:
+        fill(gallery, world)
+        refit(gallery)
+        again = wanted(upgrade, world)
+        assert gallery.state.fitted is not None and again.offset is upgrade.offset
+        check_mapped(gallery, upgrade, again)
+        waiting = world.gallery.subset(range(MOVED, N))
+        scores = again.old_side(world.queries.new).scores(waiting.old, again.map_items(waiting.old))
+        for row, hits in enumerate(gallery.search(world.queries.new, N)):
+            found = {hit.id: hit.score for hit in hits if hit.side == "old"}
+            got = [found[int(id)] for id in waiting.ids]
+            np.testing.assert_allclose(got, scores[row], atol=1e-4)

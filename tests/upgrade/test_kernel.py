@@ -16,7 +16,15 @@ from random_upgrades import random_affine, random_kernel, random_transform, rand
 from crossfade import Side, Upgrade
 from crossfade.embeddings import unit_rows
 from crossfade.errors import ArtifactError, InvalidInput, SpaceMismatch
-from crossfade.upgrade import Affine, Kernel, Moments, Refit, Transform
+from crossfade.upgrade import (
+    Affine,
+    Kernel,
+    Moments,
+    Refit,
+    Transform,
+    residual_kernel,
+    ridge_map,
+)
 
 
 def rows(n: int, dim: int, seed: int = 0) -> np.ndarray:
@@ -199,3 +207,26 @@ def test_a_network_with_a_kernel_can_not_be_fitted_again() -> None:
     refit = Refit(Moments.of(rows(9, 3), rows(9, 4)), np.empty(0, np.uint64))
     with pytest.raises(InvalidInput, match="only a ridge or kernel map"):
         replace(upgrade, refit=refit)
+
+
+def test_with_a_nugget_the_landmarks_come_out_as_they_are_and_nothing_else_changes() -> None:
+    old, new = rows(40, 6), rows(40, 5, seed=1)
+    old[7] = old[3]  # two pairs of one old vector: their mean
+    moments = Moments.of(old, new)
+    exact = residual_kernel(old, new, ridge_map(moments))
+    assert exact.nugget > 0
+    transform = Transform(ridge_map(moments), kernel=exact)
+    alone = np.delete(np.arange(40), [3, 7])
+    rounded = old.astype(np.float16).astype(np.float32)
+    for stored in (old, unit_rows(rounded)):
+        np.testing.assert_allclose(transform.raw(stored)[alone], new[alone], atol=5e-3)
+    np.testing.assert_allclose(transform.raw(old)[3], (new[3] + new[7]) / 2, atol=5e-3)
+    others = rows(20, 6, seed=2)
+    np.testing.assert_array_equal(exact(others), replace(exact, nugget=0.0)(others))
+    some = residual_kernel(old, new, ridge_map(moments), np.arange(10))
+    assert some.nugget == 0.0, "of more pairs than landmarks it would repeat some of them badly"
+    with pytest.raises(InvalidInput, match="nugget"):
+        replace(exact, nugget=-1.0)
+    again = Transform.restore(transform.describe(), transform.tensors())
+    assert again.kernel is not None and again.kernel.nugget == exact.nugget
+    assert again.fingerprint == transform.fingerprint

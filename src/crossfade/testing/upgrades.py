@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from crossfade.embeddings import FloatArray, Space, normalise
-from crossfade.upgrade import Affine, Calibration, Side, Transform, TwoEncoder, Upgrade
+from crossfade.upgrade import (
+    Affine,
+    Calibration,
+    ItemOffset,
+    Side,
+    Transform,
+    TwoEncoder,
+    Upgrade,
+)
 
 __all__ = ["make_upgrade"]
 
@@ -19,6 +27,7 @@ def make_upgrade(
     calibration: Calibration | None = None,
     reference_old: FloatArray | None = None,
     weight: float = 0.4,
+    offset: bool = False,
     seed: int = 0,
 ) -> Upgrade:
     """An upgrade of random linear maps.
@@ -28,6 +37,7 @@ def make_upgrade(
         calibration: of old-side scores; by default a stretch and an offset.
         reference_old: the sample for two-encoder mode, ``(m, d_old)``; without it the upgrade
             has no such mode. weight: the old query's share.
+        offset: with offsets of items (side ``items`` without ``rho`` only).
     """
     rng = np.random.default_rng(seed)
     side = Side(side)
@@ -50,4 +60,11 @@ def make_upgrade(
         rho=linear(dim_new, dim_new) if rho else None,
         calibration=Calibration.affine(0.8, 0.1) if calibration is None else calibration,
         two_encoder=two_encoder,
+        offset=_random_offset(dim_new, seed) if offset else None,
     )
+
+
+def _random_offset(dim: int, seed: int) -> ItemOffset:
+    mean = np.random.default_rng([seed, 1]).normal(scale=0.1, size=dim).astype(np.float32)
+    # Random maps give images of lengths about the root of their width.
+    return ItemOffset(mean, doubt=0.5 / dim, typical=float(dim))

@@ -1,0 +1,136 @@
+"""Offsets of items: what they add, in a store that knows unit vectors alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossfade import Side, Upgrade
+from crossfade.embeddings import unit_rows
+from crossfade.errors import ArtifactError, InvalidInput
+from crossfade.testing import make_upgrade
+from crossfade.upgrade import ItemOffset, doubt_of, old_share
+
+RNG = np.random.default_rng(0)
+SAMPLE = unit_rows(RNG.normal(size=(30, 12)))
+OLD = unit_rows(RNG.normal(size=(25, 12)))
+NEW = unit_rows(RNG.normal(size=(6, 20)))
+
+
+def with_offset() -> Upgrade:
+    return make_upgrade(Side.ITEMS, rho=False, reference_old=SAMPLE, offset=True)
+
+
+def slow_offset(offset: ItemOffset, raw: list[float]) -> float:
+    mean = offset.mean.tolist()
+    length = math.sqrt(sum(x * x for x in raw))
+    hub = sum(x / length * m for x, m in zip(raw, mean, strict=True)) - sum(m * m for m in mean)
+    spread = sum((x - m) ** 2 for x, m in zip(raw, mean, strict=True))
+    return min(0.5, max(-0.5, -hub + offset.doubt / 2 * (offset.typical - spread)))
+
+
+@given(st.integers(0, 99), st.floats(0, 1), st.floats(0, 2), st.floats(0, 1))
+def test_a_score_is_the_similarity_and_the_weighted_offset(
+    seed: int, doubt: float, typical: float, weight: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    offset = ItemOffset(rng.normal(scale=0.2, size=5).astype(np.float32), doubt, typical)
+    raw = rng.normal(scale=0.5, size=(4, 5)).astype(np.float32)
+    mapped, queries = unit_rows(raw), unit_rows(rng.normal(size=(3, 5)))
+    stored, asked = offset.vectors(mapped, raw), offset.queries(queries, weight)
+    for rows in (stored, asked):
+        assert rows.shape[1] == 5 + offset.extra_dimensions and rows.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+    wanted = queries @ mapped.T + weight * np.array([slow_offset(offset, r.tolist()) for r in raw])
+    np.testing.assert_allclose(offset.scores(asked @ stored.T, weight), wanted, atol=1e-5)
+    typical_scores = offset.scores(asked @ offset.typical_vectors(mapped).T, weight)
+    np.testing.assert_allclose(typical_scores, queries @ mapped.T, atol=1e-5)
+
+
+def test_a_short_image_and_one_far_from_the_mean_are_raised() -> None:
+    offset = ItemOffset(np.array([0.4, 0.0, 0.0], np.float32), doubt=0.8, typical=0.5)
+    directions = unit_rows([[0, 1, 0], [0, 1, 0], [0.9, 0.4, 0]])
+    raw = directions * np.array([[0.9], [0.5], [0.9]], np.float32)
+    weight = offset.weight(two_encoders=True)
+    asked = offset.queries(unit_rows([[0, 1, 0]]), weight)
+    sure, unsure, hub = offset.scores(asked @ offset.vectors(directions, raw).T, weight)[0]
+    assert unsure > sure > hub
+    assert sure - hub > 1 - directions[2, 1], "more than it is less similar"
+
+
+def test_the_more_pairs_the_more_a_length_means() -> None:
+    doubts = [doubt_of(ratio) for ratio in (1e-3, 0.3, 1, 10, 30, 1e6)]
+    assert doubts == sorted(doubts) and doubts[0] == 0.3 and doubts[-1] == 0.85
+    assert doubt_of(1.0) == pytest.approx(0.53)
+    assert old_share(0.7, offsets=True) == 0.65 < old_share(0.7)
+    assert old_share(10.0, offsets=True) == old_share(10.0)
+
+
+def test_an_upgrade_scores_by_it_in_either_mode_and_its_space_is_wider() -> None:
+    upgrade = with_offset()
+    plain = replace(upgrade, offset=None)
+    assert upgrade.offset is not None and upgrade.mapped is not None and plain.mapped is not None
+    assert upgrade.mapped.dim == plain.mapped.dim + 2 == 22
+    assert upgrade.mapped.name != plain.mapped.name and upgrade.id != plain.id
+    mapped = upgrade.map_items(OLD)
+    assert mapped is not None and mapped.shape == (25, 22)
+    side, plain_side = upgrade.old_side(NEW), plain.old_side(NEW)
+    assert upgrade.forward is not None
+    offsets = [slow_offset(upgrade.offset, row.tolist()) for row in upgrade.forward.raw(OLD)]
+    without = plain_side.search_query @ plain.map_items(OLD).T
+    wanted = upgrade.calibration(without + upgrade.offset.one_encoder * np.array(offsets))
+    np.testing.assert_allclose(side.scores(OLD, mapped), wanted, atol=1e-4)
+    queries_old = unit_rows(RNG.normal(size=(6, 12)))
+    both = upgrade.old_side(NEW, queries_old, "two-encoder")
+    assert both.offset_weight == upgrade.offset.two_encoders != side.offset_weight
+    assert np.isfinite(both.scores(OLD, mapped)).all()
+
+
+def test_what_a_map_repeats_counts_as_backfilled() -> None:
+    upgrade = with_offset().with_known(1.0)
+    assert upgrade.old_side(NEW).offset_weight == 0.0
+    queries_old = unit_rows(RNG.normal(size=(6, 12)))
+    side = upgrade.old_side(NEW, queries_old, "two-encoder")
+    new, old = NEW @ unit_rows(RNG.normal(size=(9, 20))).T, queries_old @ OLD[:9].T
+    np.testing.assert_array_equal(side.backfilled(new, old, 0.0), new)
+    half = with_offset().with_known(0.5)
+    assert half.two_encoder is not None and with_offset().two_encoder is not None
+    rule = with_offset().two_encoder
+    assert rule is not None
+    assert half.two_encoder.new_share(0.5) == pytest.approx(rule.new_share(0.75))
+    assert half.two_encoder.old_weight == pytest.approx(rule.weight / 2)
+    assert half.id == with_offset().id, "of a gallery, not of the artifact"
+
+
+def test_it_is_kept_in_the_artifact_under_a_version_of_its_own(tmp_path: Path) -> None:
+    upgrade = with_offset()
+    upgrade.save(tmp_path / "u")
+    manifest = json.loads((tmp_path / "u" / "upgrade.json").read_text())
+    assert manifest["format_version"] == 4, "an earlier release would leave the offsets out"
+    again = Upgrade.load(tmp_path / "u")
+    assert again.id == upgrade.id and again.mapped == upgrade.mapped
+    np.testing.assert_array_equal(again.map_items(OLD), upgrade.map_items(OLD))
+    path = tmp_path / "u" / "upgrade.json"
+    path.write_text(path.read_text().replace('"doubt": 0.025', '"doubt": 0.125'))
+    with pytest.raises(ArtifactError, match="edited"):
+        Upgrade.load(tmp_path / "u")
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    upgrade = with_offset()
+    assert upgrade.offset is not None
+    with pytest.raises(InvalidInput, match=r"shape \(3,\), wanted \(20,\)"):
+        replace(upgrade, offset=replace(upgrade.offset, mean=np.zeros(3, np.float32)))
+    with pytest.raises(InvalidInput, match="forward map alone"):
+        replace(make_upgrade(Side.QUERY), offset=upgrade.offset)
+    with pytest.raises(InvalidInput, match="doubt is -1"):
+        replace(upgrade.offset, doubt=-1.0)
+    with pytest.raises(InvalidInput, match="all finite"):
+        replace(upgrade.offset, mean=np.full(20, np.nan, np.float32))
