@@ -141,6 +141,10 @@ def test_a_kernel_of_other_widths_is_refused() -> None:
 
 def test_weights_and_description_restore_the_map() -> None:
     transform = with_kernel()
+    smooth = transform.without_nugget()
+    assert smooth.kernel is not None and smooth.kernel.nugget == 0.0
+    assert np.abs(smooth.raw(old) - new).max() > 1e-2
+    assert smooth.without_nugget() is smooth
     again = Transform.restore(transform.describe(), transform.tensors())
     assert again.fingerprint == transform.fingerprint
     np.testing.assert_array_equal(again(rows(4, 4)), transform(rows(4, 4)))

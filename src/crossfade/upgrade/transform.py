@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -193,6 +193,12 @@ class Transform:
         if self.skip is not None:
             parts.append(x if self.skip is True else self.skip(x))
         return sum(parts[1:], start=parts[0])
+
+    def without_nugget(self) -> Transform:
+        """The same, but for vectors that it was fitted on treated as any others."""
+        if self.kernel is None or not self.kernel.nugget:
+            return self
+        return replace(self, kernel=replace(self.kernel, nugget=0.0))
 
     def tensors(self) -> dict[str, FloatArray]:
         """Weights by name, for saving."""

@@ -232,9 +232,11 @@ class Upgrade:
         assert self.two_encoder is not None
         searched = self.two_encoder.reference_old
         if self.forward is not None:
-            searched = self.forward(unit_rows(searched, dim=self.source.dim, name="sample"))
+            # The map was fitted on these items. It must not just repeat them, or their scores
+            # reach far above those of items that it has not seen; nor be as sure of them.
+            smooth = self.forward.without_nugget()
+            searched = smooth(unit_rows(searched, dim=self.source.dim, name="sample"))
         if self.offset is not None:
-            # The map was fitted on them and repeats them: it is surer of them than of any other.
             searched = self.offset.typical_vectors(searched)
         return searched, self.store_new(self.two_encoder.reference_new)
 
