@@ -141,10 +141,6 @@ def test_a_kernel_of_other_widths_is_refused() -> None:
 
 def test_weights_and_description_restore_the_map() -> None:
     transform = with_kernel()
-    smooth = transform.without_nugget()
-    assert smooth.kernel is not None and smooth.kernel.nugget == 0.0
-    assert np.abs(smooth.raw(old) - new).max() > 1e-2
-    assert smooth.without_nugget() is smooth
     again = Transform.restore(transform.describe(), transform.tensors())
     assert again.fingerprint == transform.fingerprint
     np.testing.assert_array_equal(again(rows(4, 4)), transform(rows(4, 4)))
@@ -231,6 +227,12 @@ def test_with_a_nugget_the_landmarks_come_out_as_they_are_and_nothing_else_chang
     assert some.nugget == 0.0, "of more pairs than landmarks it would repeat some of them badly"
     with pytest.raises(InvalidInput, match="nugget"):
         replace(exact, nugget=-1.0)
+    smooth = transform.with_nugget_share(0.0)
+    assert smooth.kernel is not None and smooth.kernel.nugget == 0.0
+    assert np.abs(smooth.raw(old) - new).max() > 1e-2
+    assert transform.with_nugget_share(1.0) is transform
+    half = transform.with_nugget_share(0.5).kernel
+    assert half is not None and half.nugget == exact.nugget / 2
     again = Transform.restore(transform.describe(), transform.tensors())
     assert again.kernel is not None and again.kernel.nugget == exact.nugget
     assert again.fingerprint == transform.fingerprint

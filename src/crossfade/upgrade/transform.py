@@ -194,11 +194,11 @@ class Transform:
             parts.append(x if self.skip is True else self.skip(x))
         return sum(parts[1:], start=parts[0])
 
-    def without_nugget(self) -> Transform:
-        """The same, but for vectors that it was fitted on treated as any others."""
-        if self.kernel is None or not self.kernel.nugget:
+    def with_nugget_share(self, share: float) -> Transform:
+        """The same with a share of its kernel's nugget: 0 treats landmarks as any other vectors."""
+        if self.kernel is None or not self.kernel.nugget or share == 1.0:
             return self
-        return replace(self, kernel=replace(self.kernel, nugget=0.0))
+        return replace(self, kernel=replace(self.kernel, nugget=share * self.kernel.nugget))
 
     def tensors(self) -> dict[str, FloatArray]:
         """Weights by name, for saving."""

@@ -232,10 +232,10 @@ class Upgrade:
         assert self.two_encoder is not None
         searched = self.two_encoder.reference_old
         if self.forward is not None:
-            # The map was fitted on these items. It must not just repeat them, or their scores
-            # reach far above those of items that it has not seen; nor be as sure of them.
-            smooth = self.forward.without_nugget()
-            searched = smooth(unit_rows(searched, dim=self.source.dim, name="sample"))
+            # The map was fitted on these items. It must not repeat them more than the gallery's,
+            # or their scores reach far above those; nor be any surer of them.
+            as_gallery = self.forward.with_nugget_share(self.known)
+            searched = as_gallery(unit_rows(searched, dim=self.source.dim, name="sample"))
         if self.offset is not None:
             searched = self.offset.typical_vectors(searched)
         return searched, self.store_new(self.two_encoder.reference_new)
