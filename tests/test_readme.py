@@ -59,6 +59,20 @@ def test_how_far_curves_fall_is_what_the_committed_runs_say() -> None:
     assert round(max(falls.values()), 4) == float(text[1])
 
 
+def test_what_small_gaps_gain_in_the_learned_order_is_that_of_the_committed_runs() -> None:
+    shares: dict[str, list[float]] = defaultdict(list)
+    path = ROOT / "benchmarks" / "results" / "two-encoder-order" / "runs.jsonl"
+    for line in path.read_text(encoding="utf-8").splitlines():
+        run = json.loads(line)
+        assert (run["order"], run["mode"], run["method"]) == ("auto", "two-encoder", "auto")
+        if run["setting"] == "small gap":
+            shares[run["suite"]].append(run["gain_share"][run["metric"]])
+    text = re.search(r"small gaps gain \[([0-9]+) to ([0-9]+) %\]", README)
+    assert text is not None
+    means = sorted(round(100 * sum(found) / len(found)) for found in shares.values())
+    assert [int(number) for number in text.groups()] == means and len(means) == 2
+
+
 def test_what_labels_cost_at_rank_1_is_that_of_the_committed_runs() -> None:
     ends: dict[tuple[str, str], list[float]] = defaultdict(list)
     for line in RUNS.read_text(encoding="utf-8").splitlines():
