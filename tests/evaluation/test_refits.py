@@ -111,3 +111,16 @@ def test_known_are_the_items_that_were_fitted_on_and_only_where_the_map_repeats_
     assert for_gallery(upgrade, FITTING).known == 0.0
     ridge = fit_ridge_to_kernel(GALLERY, FitSettings())
     assert for_gallery(ridge, GALLERY) is ridge
+    few = fit_refitted_kernel(GALLERY.subset(range(5)), FitSettings())
+    assert for_gallery(few, GALLERY) is few, "not worth counting"
+
+
+def test_a_map_of_more_pairs_than_it_keeps_knows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    upgrade = fit_refitted_kernel(GALLERY.subset(range(100)), FitSettings())
+    order = backfill_order("random", GALLERY, upgrade, seed=0)
+    applied = for_gallery(upgrade, GALLERY)
+    assert Generations(applied, GALLERY, order).at(0.5).known == applied.known > 0
+    monkeypatch.setattr("crossfade.upgrade.refit.MOST_LANDMARKS", 120)
+    again = Generations(applied, GALLERY, order).at(0.5)
+    assert again.known == 0.0
+    assert again.two_encoder is not None and again.two_encoder.known == 0.0

@@ -15,7 +15,11 @@ from hypothesis import strategies as st
 from crossfade import Side, Upgrade
 from crossfade.embeddings import unit_rows
 from crossfade.errors import ArtifactError, InvalidInput
-from crossfade.testing import make_upgrade
+from crossfade.fit.api import fit
+from crossfade.fit.kernel import fit_forward_kernel
+from crossfade.fit.ordering import with_ordering
+from crossfade.fit.settings import FitSettings
+from crossfade.testing import make_upgrade, make_world
 from crossfade.upgrade import ItemOffset, doubt_of, old_share
 
 RNG = np.random.default_rng(0)
@@ -134,3 +138,38 @@ def test_what_does_not_fit_is_refused() -> None:
         replace(upgrade.offset, doubt=-1.0)
     with pytest.raises(InvalidInput, match="all finite"):
         replace(upgrade.offset, mean=np.full(20, np.nan, np.float32))
+
+
+def test_what_was_fitted_on_has_no_offset() -> None:
+    pairs = make_world(items=200, queries=0).gallery.without_labels()
+    upgrade = fit(pairs.subset(range(150)), "refitted_kernel")
+    assert upgrade.offset is not None and upgrade.forward is not None
+    mapped = upgrade.map_items(pairs.old)
+    assert mapped is not None
+    offsets = mapped[:, -2]
+    assert (offsets[:150] == 0).all() and (offsets[150:] != 0).all()
+
+
+def test_a_nugget_alone_is_of_the_later_version_too(tmp_path: Path) -> None:
+    pairs = make_world(items=80, queries=0).gallery.without_labels()
+    upgrade = fit(pairs, "forward_kernel")
+    assert upgrade.offset is None and upgrade.forward is not None
+    assert upgrade.forward.kernel is not None and upgrade.forward.kernel.nugget > 0
+    upgrade.save(tmp_path / "u")
+    assert json.loads((tmp_path / "u" / "upgrade.json").read_text())["format_version"] == 4
+    assert Upgrade.load(tmp_path / "u").id == upgrade.id
+
+
+def test_orders_are_learned_without_what_a_kernel_repeats() -> None:
+    """On the pairs themselves residuals are nothing and offsets tell only who was fitted on."""
+    pairs = make_world(items=400, queries=0, noise_old=0.6).gallery.without_labels()
+    upgrade = fit(pairs.subset(range(300)), "refitted_kernel")
+    assert upgrade.ordering is not None and upgrade.forward is not None
+    exact = fit_forward_kernel(pairs.subset(range(300)), FitSettings())
+    assert exact.forward is not None
+    smooth = replace(exact, forward=exact.forward.with_nugget_share(0.0))
+    want = with_ordering(smooth, pairs.subset(range(300)), FitSettings()).ordering
+    assert want is not None
+    for name in ("residual", "gain"):
+        got, wanted = getattr(upgrade.ordering, name), getattr(want, name)
+        np.testing.assert_allclose(got.weight, wanted.weight, rtol=0.2, atol=0.2)

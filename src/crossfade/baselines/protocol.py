@@ -31,6 +31,7 @@ from crossfade.evaluation.curve import ScoreFunction
 from crossfade.evaluation.distributions import sample_distributions
 from crossfade.evaluation.orders import backfill_order
 from crossfade.evaluation.ranking import rank_plain
+from crossfade.evaluation.refits import for_gallery
 from crossfade.evaluation.scoring import GalleryScorer
 from crossfade.upgrade import Mode, Upgrade
 
@@ -68,7 +69,8 @@ def evaluate_merge(
     Raises:
         InvalidInput: an unknown merge or order, or ``"isotonic"`` without pairs.
     """
-    calibrated, rule = _calibrated(upgrade, merge, pairs, seed)
+    applied = for_gallery(upgrade, gallery_set)
+    calibrated, rule = _calibrated(applied, merge, pairs, seed)
     queries = gallery_set if query_set is None else query_set
     by_id = np.argsort(gallery_set.ids, kind="stable")
     scorer = GalleryScorer(calibrated, gallery_set, queries, by_id, Mode.ONE_ENCODER)

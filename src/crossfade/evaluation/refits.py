@@ -24,7 +24,7 @@ _BLOCK_ROWS = 8_192
 
 def for_gallery(upgrade: Upgrade, gallery: Pairs) -> Upgrade:
     """The upgrade as a gallery applies it that knows how many of its items the map repeats."""
-    if not upgrade.repeats_pairs:
+    if not upgrade.may_know(len(gallery)):
         return upgrade
     known = 0
     for start in range(0, len(gallery), _BLOCK_ROWS):

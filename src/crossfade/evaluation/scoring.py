@@ -131,7 +131,7 @@ class GalleryScorer:
     @property
     def _fits(self) -> bool:
         width = 2 * self.gallery.target.dim + self.gallery.source.dim
-        width += self.gallery.target.dim if self.upgrade.forward else 0
+        width += 0 if self.upgrade.mapped is None else self.upgrade.mapped.dim
         return len(self.gallery) * width * 4 <= _KEPT_BYTES
 
     def _read(self) -> Iterator[_Block]:

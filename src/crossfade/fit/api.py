@@ -95,9 +95,10 @@ def _fit_one(
         return with_ordering(upgrade, pairs, settings), {"held_out": None}
     judged = fit_method(split.fitting, settings, progress)
     final = fit_method(pairs, settings, progress) if method.closed_form else judged
-    judged, final = with_item_offset(judged, final, split.held_out)
+    # Orders first: on the pairs themselves an offset says nothing but that they were fitted on.
+    ordered, orders = with_chosen_order(judged, final, split, pairs, settings)
+    judged, upgrade = with_item_offset(judged, ordered, split.held_out)
     curves = held_out_curves(judged, split.held_out, settings.seed)
-    upgrade, orders = with_chosen_order(judged, final, split, pairs, settings)
     return upgrade, {"held_out": [curve.describe() for curve in curves], **orders}
 
 

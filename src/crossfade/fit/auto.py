@@ -67,8 +67,9 @@ def choose(
     judged = final = fitted[winner]
     if METHODS[winner].closed_form:
         final = METHODS[winner].load()(pairs, settings, progress)
-    judged, final = with_item_offset(judged, final, split.held_out)
-    upgrade, orders = with_chosen_order(judged, final, split, pairs, settings)
+    # Orders first: on the pairs themselves an offset says nothing but that they were fitted on.
+    ordered, orders = with_chosen_order(judged, final, split, pairs, settings)
+    judged, upgrade = with_item_offset(judged, ordered, split.held_out)
     delivered = curves[winner]
     if judged.offset is not None:
         delivered = held_out_curves(judged, split.held_out, settings.seed)

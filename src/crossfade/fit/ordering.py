@@ -57,6 +57,10 @@ def with_ordering(upgrade: Upgrade, pairs: Pairs, settings: FitSettings) -> Upgr
     rows = np.sort(np.random.default_rng([settings.seed, 5]).permutation(len(pairs))[:_MOST_ROWS])
     # The rows are sorted: every so many of them are a random sample again.
     few = rows[:: -(-len(rows) // _MOST_GAIN_ROWS)]
+    handed_on = upgrade
+    if upgrade.forward is not None:
+        # What a kernel repeats to the last digit has nothing to learn an order from.
+        upgrade = replace(upgrade, forward=upgrade.forward.with_nugget_share(0.0))
     centre = _centre(upgrade, pairs, rows)
     residuals = [true_residual(upgrade, *both) for both in _blocks(pairs, rows)]
     gains = expected_gains(upgrade, pairs.old_rows(few), pairs.new_rows(few))
@@ -71,7 +75,7 @@ def with_ordering(upgrade: Upgrade, pairs: Pairs, settings: FitSettings) -> Upgr
         ),
         class_means=None if pairs.labels is None else _class_means(pairs, rows),
     )
-    return replace(upgrade, ordering=ordering)
+    return replace(handed_on, ordering=ordering)
 
 
 def expected_gains(upgrade: Upgrade, old: FloatArray, new: FloatArray) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.generations import Generations
 from crossfade.gallery.on_demand import OnDemand, check_demand
-from crossfade.gallery.prepare import known_share, map_old_vectors
+from crossfade.gallery.prepare import map_old_vectors
 from crossfade.gallery.record import change_phase, read_record_of
 from crossfade.gallery.request import Queries, Request
 from crossfade.gallery.search import Hit, Searcher
@@ -44,7 +44,7 @@ class Gallery:
         lock, moves_back = self.write_lock, SequenceCount()
         self._searcher = Searcher(store, upgrade, self._generations, lock, moves_back)
         self._writer = Writer(store, upgrade, self._generations, lock, moves_back)
-        self._on_demand = OnDemand(store, upgrade, self.write_lock)
+        self._on_demand = OnDemand(store, upgrade, self._generations, self.write_lock)
         if encoder is not None:
             self.use_encoder(encoder)
 
@@ -215,11 +215,10 @@ class Gallery:
         if self.upgrade.mapped is not None:
             space = self.upgrade.mapped.name
             written = map_old_vectors(self.store, self.applied(), space, progress)
-        known = known_share(self.store, self.upgrade) if phase is Phase.PREPARING else 0.0
         with self.write_lock:
             state = self.state
             if state.phase is Phase.PREPARING:
-                change_phase(self.store, state, Phase.SERVING, known=known)
+                change_phase(self.store, state, Phase.SERVING)
         return written
 
     def close(self) -> None:

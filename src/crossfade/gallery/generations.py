@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Collection, Iterator
 
 import numpy as np
@@ -30,6 +31,10 @@ _KEPT = "crossfade.maps"
 """A pointer: which maps are kept, or begun to be, by hash with their number of parts."""
 _DESCRIPTION = "description"
 _PART_CHARACTERS = 256 * 1024
+_SHARE_OF_TIME = 20
+"""Counting items takes at most one part in so many of the time."""
+_DIGITS = 2
+"""Of the share that the map repeats: a finer one would be another upgrade with every write."""
 _MAPPING = (Phase.PREPARING, Phase.SERVING, Phase.FINISHING)
 """Phases in which items may still be searched by their mapped vectors."""
 
@@ -41,6 +46,7 @@ class Generations:
         self._store = store
         self._upgrade = upgrade
         self._lock = threading.Lock()
+        self._items, self._counted_until = 0, 0.0
         self._loaded: tuple[tuple[str, float], Upgrade] | None = None
 
     def at(self, state: GalleryState) -> Upgrade:
@@ -53,14 +59,26 @@ class Generations:
         fitted = state.fitted
         if state.phase not in _MAPPING or (fitted is None and not state.known):
             return self._upgrade
-        key = ("" if fitted is None else fitted.sha256, state.known)
+        known = self.known_share(state)
+        key = ("" if fitted is None else fitted.sha256, known)
         with self._lock:
             if self._loaded is None or self._loaded[0] != key:
-                upgrade = self._upgrade.with_known(state.known)
+                upgrade = self._upgrade.with_known(known)
                 if fitted is not None:
                     upgrade = upgrade.with_map(_read(self._store, fitted), fitted.pairs)
                 self._loaded = (key, upgrade)
             return self._loaded[1]
+
+    def known_share(self, state: GalleryState) -> float:
+        """The share of the items that the map repeats, by how many there are by now."""
+        if not state.known:
+            return 0.0
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._counted_until:
+                self._items = self._store.count()
+                self._counted_until = now + _SHARE_OF_TIME * (time.monotonic() - now)
+            return round(min(1.0, state.known / max(1, self._items)), _DIGITS)
 
 
 def keep_map(store: Store, forward: Transform, number: int, pairs: int) -> MapGeneration:

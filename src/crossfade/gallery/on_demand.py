@@ -13,6 +13,7 @@ from crossfade.errors import InvalidInput, SpaceMismatch, StoreError
 from crossfade.gallery.background import Background
 from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.fairness import FairLock
+from crossfade.gallery.generations import Generations
 from crossfade.gallery.record import read_record_of
 from crossfade.gallery.reextraction import Reextraction
 from crossfade.gallery.request import Queries, Request
@@ -73,10 +74,13 @@ class OnDemand:
         on_wanted: told which items searches want soon, the most wanted first.
     """
 
-    def __init__(self, store: Store, upgrade: Upgrade, write_lock: FairLock) -> None:
+    def __init__(
+        self, store: Store, upgrade: Upgrade, generations: Generations, write_lock: FairLock
+    ) -> None:
         self.on_wanted: Callable[[Sequence[Id]], object] | None = None
         self._store = store
         self._upgrade = upgrade
+        self._generations = generations
         self._write_lock = write_lock
         self._reextraction: Reextraction | None = None
         self._finding = Background("wanted items")
@@ -107,9 +111,11 @@ class OnDemand:
                 "reextract_later out"
             )
         self._require_means(demand)
-        if queries.new is None or not self._is_serving():
+        state = read_record_of(self._store, self._upgrade)[1]
+        if queries.new is None or state.phase is not Phase.SERVING:
             return []
-        return _views_of(self._upgrade, queries)
+        known = self._generations.known_share(state)
+        return _views_of(self._upgrade.with_known(known), queries)
 
     def move_now(self, views: Sequence[View], request: Request, demand: Demand) -> None:
         """Move each query's best candidates, as far as the time allows."""
@@ -180,7 +186,9 @@ class OnDemand:
 def _views_of(upgrade: Upgrade, queries: Queries) -> list[View]:
     """The views of old-side items that name candidates: the old model's, where the query's old
     embedding is given, and the mapped one."""
-    old_side = upgrade.old_side(queries.new, queries.old, queries.mode)
+    upgrade.old_side(queries.new, queries.old, queries.mode)  # refuses what can't be searched
+    # By the mapped view alone, whatever the mode: the old one names candidates of its own.
+    old_side = upgrade.old_side(queries.new, queries.old, Mode.ONE_ENCODER)
     mapped = (upgrade.mapped or upgrade.source, old_side.search_query)
     if queries.old is None or upgrade.side is Side.NONE:
         return [mapped]

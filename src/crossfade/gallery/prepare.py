@@ -12,12 +12,10 @@ from crossfade.gallery.state import GalleryState
 from crossfade.stores import Id, Item, Outcome, Store, VectorWrite
 from crossfade.upgrade import Upgrade
 
-__all__ = ["known_share", "map_old_vectors", "mapped_writes", "unmapped"]
+__all__ = ["known_items", "map_old_vectors", "mapped_writes", "unmapped"]
 
 _ROWS = 1024
 _MOST_PASSES = 10
-_LEAST_SHARE = 0.02
-"""Below it, it makes no difference that is worth a scan."""
 
 
 def unmapped(store: Store, spaces: Upgrade | GalleryState) -> int:
@@ -62,18 +60,17 @@ def map_old_vectors(
     )
 
 
-def known_share(store: Store, upgrade: Upgrade) -> float:
-    """Of the items that hold an old vector, the share that the map repeats, 0 to 1."""
+def known_items(store: Store, upgrade: Upgrade) -> int:
+    """How many items the map repeats; 0 where they can only be few of all."""
     source = upgrade.source.name
-    total = store.count(has=source)
-    if not upgrade.repeats_pairs or upgrade.pairs < _LEAST_SHARE * total or not total:
-        return 0.0
+    if not upgrade.repeats_pairs or not upgrade.may_know(store.count(has=source)):
+        return 0
     known, after = 0, None
     while batch := store.scan(after=after, n=_ROWS, vectors=[source], payload=False):
         after = batch[-1].id
         if rows := [item.vectors[source] for item in batch if source in item.vectors]:
             known += int(np.count_nonzero(upgrade.repeats(np.stack(rows))))
-    return min(1.0, known / total)
+    return known
 
 
 def mapped_writes(upgrade: Upgrade, source: str, items: Sequence[Item]) -> list[VectorWrite]:

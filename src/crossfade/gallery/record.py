@@ -145,13 +145,11 @@ def change_phase(
     actor: str | None = None,
     details: Mapping[str, Any] | None = None,
     returning: GalleryState | None = None,
-    known: float | None = None,
 ) -> GalleryState:
     """Go on to another phase, durably.
 
     Args:
         returning: a state of an earlier upgrade that takes this one's place, with that phase.
-        known: of the state; None leaves it.
         before: the state as the user sees it; by default that after the last line.
         after: likewise; by default that of the phase.
 
@@ -160,9 +158,7 @@ def change_phase(
     """
     following = replace(returning or present, phase=phase)
     if phase in (Phase.FINISHED, Phase.ROLLED_BACK):
-        following = replace(following, fitted=None, known=0.0)
-    if known is not None:
-        following = replace(following, known=known)
+        following = replace(following, fitted=None, known=0)
     shown = after or phase.state
     move = next(
         move.name

@@ -118,7 +118,7 @@ class Searcher:
         """The search to make, with its queries checked and mapped."""
         phase, mode = state.phase, queries.mode
         if mode is Mode.OLD:
-            return self._old_finder(queries.old, phase)
+            return self._old_finder(queries.old, state)
         if phase in (Phase.PREPARING, Phase.ROLLING_BACK, Phase.ROLLED_BACK):
             raise GalleryStateError(_NOT_YET[phase])
         if queries.new is None:
@@ -140,8 +140,8 @@ class Searcher:
         coverage = self._coverage.read()
         return lambda request: self._sides.search_with_both_encoders(mapped, request, coverage)
 
-    def _old_finder(self, query_old: Any | None, phase: Phase) -> _Find:
-        if phase in (Phase.FINISHING, Phase.FINISHED):
+    def _old_finder(self, query_old: Any | None, state: GalleryState) -> _Find:
+        if state.phase in (Phase.FINISHING, Phase.FINISHED):
             raise GalleryStateError("mode 'old' is over: the old vectors were dropped by finish")
         if query_old is None:
             raise InvalidInput("mode 'old' needs query_old, the old model's embedding")
@@ -150,6 +150,8 @@ class Searcher:
             return lambda request: _only(self._sides.search_old(queries, request), "old")
         # The old system is itself in the middle of an upgrade: its new model is our old one.
         first = self._upgrade.earlier.upgrade
+        if state.earlier is not None:
+            first = first.with_known(self._generations.known_share(state.earlier))
         sides = TwoSides(self._store, first.source, first.stored, first.mapped)
         old_side = first.old_side(query_old)
         return lambda request: [

@@ -12,6 +12,7 @@ from crossfade.embeddings import Space
 from crossfade.errors import GalleryStateError, SpaceMismatch
 from crossfade.gallery.audit import Entry
 from crossfade.gallery.moves import State, check_move, next_command
+from crossfade.gallery.prepare import known_items
 from crossfade.gallery.record import Record, append, read_record
 from crossfade.gallery.state import GalleryState, JobSettings, Phase
 from crossfade.stores import Store
@@ -52,6 +53,7 @@ def begin(
     move = "start" if upgrade.earlier is None else "supersede"
     entry = Entry(move, before, State.PREPARING, actor, details)
     state = GalleryState.of(upgrade, Phase.PREPARING, settings)
+    state = replace(state, known=known_items(store, upgrade))
     if upgrade.earlier is not None and record is not None:
         state = replace(state, earlier=record.state)
     if append(store, record, state, entry) is None:

@@ -88,8 +88,8 @@ class GalleryState:
     """The upgrade a gallery goes through, and how far it is.
 
     ``fitted`` is None while the forward map is the upgrade's own. ``earlier`` is the state that
-    another upgrade was in when this one was begun in its middle, or None. ``known`` is the share of
-    the items that the map repeats, counted once they were mapped.
+    another upgrade was in when this one was begun in its middle, or None. ``known`` is how many of
+    the items the map repeats, counted when the upgrade was begun.
     """
 
     upgrade_id: str
@@ -100,7 +100,7 @@ class GalleryState:
     settings: JobSettings | None = None
     fitted: MapGeneration | None = None
     earlier: GalleryState | None = None
-    known: float = 0.0
+    known: int = 0
 
     @classmethod
     def of(
@@ -142,5 +142,5 @@ class GalleryState:
             settings=JobSettings(**settings) if settings else None,
             fitted=MapGeneration(**fitted) if fitted else None,
             earlier=cls.from_fields(earlier) if earlier else None,
-            known=float(fields.get("known", 0.0)),
+            known=int(fields.get("known", 0)),
         )

@@ -33,7 +33,7 @@ FORMAT_VERSION = 2
 _CHAINED_VERSION = 3
 """Of chained upgrades, which a release that knows of none must not take for plain ones."""
 _OFFSET_VERSION = 4
-"""Likewise of upgrades with offsets of items, chained or not."""
+"""Likewise of upgrades with offsets of items, or of a kernel with a nugget, chained or not."""
 _READ = (FORMAT_VERSION, _CHAINED_VERSION, _OFFSET_VERSION)
 MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
@@ -102,8 +102,15 @@ def _manifest(upgrade: Upgrade, weights: bytes) -> dict[str, Any]:
 
 def _version(upgrade: Upgrade) -> int:
     if upgrade.earlier is None:
-        return FORMAT_VERSION if upgrade.offset is None else _OFFSET_VERSION
-    return max(_CHAINED_VERSION, _version(upgrade.earlier.upgrade))
+        plain = upgrade.offset is None and not _has_nugget(upgrade.forward)
+        return FORMAT_VERSION if plain else _OFFSET_VERSION
+    direct = _OFFSET_VERSION if _has_nugget(upgrade.earlier.direct) else _CHAINED_VERSION
+    following = _OFFSET_VERSION if _has_nugget(upgrade.forward) else _CHAINED_VERSION
+    return max(direct, following, _version(upgrade.earlier.upgrade))
+
+
+def _has_nugget(transform: Transform | None) -> bool:
+    return transform is not None and transform.kernel is not None and transform.kernel.nugget > 0
 
 
 def _content(upgrade: Upgrade) -> dict[str, Any]:
@@ -240,7 +247,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     version = manifest.get("format_version")
     if type(version) is not int or version not in _READ:
         raise ArtifactError(
-            f"{path} has format version {version}, this release reads {FORMAT_VERSION}; "
+            f"{path} has format version {version}, this release reads "
+            f"{', '.join(map(str, _READ))}; "
             "install the release that wrote it, or fit anew"
         )
     recorded = manifest.pop("manifest_sha256", None)

@@ -53,7 +53,7 @@ class ItemOffset:
     """See the module.
 
     Attributes:
-        mean: ``(d_new,)`` mu. doubt: a, 0 to 1.
+        mean: ``(d_new,)`` mu. doubt: a, mostly 0 to 1.
         typical: mean of ``|raw - mu|^2`` over items that the map was not fitted on.
         one_encoder, two_encoders: w in either mode; in the latter the old model's own score
             holds in check what is raised too much.
@@ -121,7 +121,7 @@ class ItemOffset:
     def describe(self) -> dict[str, float]:
         """All but the mean, as JSON."""
         names = ("doubt", "typical", "one_encoder", "two_encoders")
-        return {name: getattr(self, name) for name in names}
+        return {name: float(getattr(self, name)) for name in names}
 
     @classmethod
     def restore(cls, description: Mapping[str, Any], mean: FloatArray) -> ItemOffset:

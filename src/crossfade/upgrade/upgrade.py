@@ -27,6 +27,10 @@ from crossfade.upgrade.two_encoder import Combiner, SampleScores, TwoEncoder
 __all__ = ["Mode", "OldSide", "Side", "Upgrade"]
 
 
+_LEAST_KNOWN = 0.02
+"""A share of the gallery below which it makes no difference."""
+
+
 class Side(StrEnum):
     """On which side of the old part of the gallery the map works."""
 
@@ -222,9 +226,17 @@ class Upgrade:
         """
         if self.forward is None:
             return None
-        raw = self.forward.raw(unit_rows(old, dim=self.source.dim, name="old embeddings"))
+        rows = unit_rows(old, dim=self.source.dim, name="old embeddings")
+        raw = self.forward.raw(rows)
         mapped = self.forward.scaled(raw)
-        return mapped if self.offset is None else self.offset.vectors(mapped, raw)
+        if self.offset is None:
+            return mapped
+        vectors = self.offset.vectors(mapped, raw)
+        if self.refit is not None:
+            # Of what it was fitted on, a map is surer than the length of its image can say.
+            seen = ~self.refit.fresh(rows)
+            vectors[seen] = self.offset.typical_vectors(mapped[seen])
+        return vectors
 
     @cached_property
     def sample_images(self) -> tuple[FloatArray, FloatArray]:
@@ -263,17 +275,15 @@ class Upgrade:
             per_dimension = pairs / max(self.source.dim, self.target.dim)
             weight = old_share(per_dimension, offsets=self.offset is not None)
             rule = replace(rule, weight=weight, new_weight=new_side_share(weight))
-        return replace(self, forward=forward, two_encoder=rule)
+        fitted = replace(self, forward=forward, two_encoder=rule)
+        # A map of more pairs than it keeps gives none of them back.
+        repeats = forward.kernel is not None and forward.kernel.nugget > 0
+        return fitted if repeats or not self.known else fitted.with_known(0.0)
 
     def with_offset(self, offset: ItemOffset) -> Upgrade:
         """This upgrade with offsets of items, and the old model's share as it is beside them."""
         assert self.forward is not None and self.refit is not None
         return replace(self, offset=offset).with_map(self.forward, self.refit.moments.n)
-
-    @property
-    def pairs(self) -> int:
-        """How many the map was fitted on, where it can be fitted again; else 0."""
-        return 0 if self.refit is None else self.refit.moments.n
 
     def repeats(self, old: FloatArray) -> NDArray[np.bool_]:
         """Of which items ``(n, d_old)`` the map gives back the very vectors it was fitted on."""
@@ -281,6 +291,13 @@ class Upgrade:
             return np.zeros(len(old), dtype=np.bool_)
         assert self.refit is not None
         return ~self.refit.fresh(old)
+
+    def may_know(self, items: int) -> bool:
+        """Whether it may repeat so many of a gallery's items that it is worth counting them."""
+        if not items or not self.repeats_pairs:
+            return False
+        assert self.refit is not None
+        return self.refit.moments.n >= _LEAST_KNOWN * items
 
     @property
     def repeats_pairs(self) -> bool:
