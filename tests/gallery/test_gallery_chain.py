@@ -16,13 +16,14 @@ from crossfade.errors import (
     InvalidInput,
     SpaceMismatch,
 )
+from crossfade.fit.api import fit
 from crossfade.fit.ridge import fit_forward_ridge, fit_refitted_ridge, fit_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
 from crossfade.gallery.generations import kept_maps
 from crossfade.gallery.record import read_log, verify_log
 from crossfade.gallery.refit import fit_again
-from crossfade.stores import Item, Store, open_store
+from crossfade.stores import Draft, Item, Store, open_store
 from crossfade.testing import FakeEncoder, make_world
 from crossfade.upgrade import Upgrade, chained
 
@@ -339,3 +340,24 @@ def test_an_earlier_release_would_not_read_the_record_of_a_chain() -> None:
     start_gallery(store, chained(FIRST["items"], NEXT, DIRECT))
     pointer = store.read_pointer("crossfade.gallery")
     assert pointer is not None and json.loads(pointer)["format"] == 3
+
+
+def test_the_old_system_of_a_chain_is_as_it_was_though_its_map_repeats_items() -> None:
+    rows = slice(0, 100)  # pairs that are the gallery's own
+    own = Pairs.of(np.arange(100), V1[rows], V2[rows], old_name="v1", new_name="v2")
+    first = fit(own, "refitted_kernel")
+    assert first.offset is not None
+    store = open_store("memory://")
+    store.ensure_space(first.source)
+    store.put([Draft(row, {"v1": V1[row]}, {"row": row}) for row in range(ITEMS)])
+    with start_gallery(store, first) as gallery:
+        gallery.prepare()
+        assert gallery.state.known == 100
+        gallery.upsert(range(30), old=V1[:30], new=V2[:30])
+        before = gallery.search(QUERY2, ITEMS)
+        with start_gallery(store, chained(first, NEXT, DIRECT)) as chain:
+            chain.prepare()
+            after = chain.search(None, ITEMS, query_old=QUERY2, mode="old")
+    for one, other in zip(before, after, strict=True):
+        assert [hit.id for hit in one] == [hit.id for hit in other]
+        np.testing.assert_allclose([h.score for h in one], [h.score for h in other], atol=1e-6)
