@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -24,6 +24,7 @@ from crossfade.evaluation.orders import backfill_order
 from crossfade.evaluation.refits import Generations
 from crossfade.evaluation.scoring import GalleryScorer
 from crossfade.fit.held_out import made_queries
+from crossfade.fit.item_offset import with_item_offset
 from crossfade.fit.methods import METHODS
 from crossfade.fit.ordering import with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
@@ -115,6 +116,25 @@ class Measured:
     fold: Fold
     tasks: Sequence[Task]
     upgrades: Mapping[str, Upgrade]
+    _generations: dict[tuple[str, str, int], tuple[NDArray[np.intp], Generations]] = field(
+        default_factory=dict
+    )
+
+    def generations(
+        self, method: str, order: str, seed: int
+    ) -> tuple[NDArray[np.intp], Generations]:
+        """The rows in that order and the maps on the way: the same for all queries and modes.
+
+        Raises:
+            InvalidInput: the method's upgrade can't give that order.
+        """
+        key = (method, order, seed)
+        if key not in self._generations:
+            upgrade, items = self.upgrades[method], self.fold.held_out
+            rows = backfill_order(order, items, upgrade, seed=seed)
+            # As the job would: on few items, so a large gallery gains more by it than is seen here.
+            self._generations[key] = rows, Generations(upgrade, items, rows)
+        return self._generations[key]
 
 
 def measure_held_out(
@@ -152,7 +172,9 @@ def measure_held_out(
             visible = use_labels and pairs.labels is not None
             fit = METHODS[method].load()
             seen = pairs if visible else pairs.without_labels()
-            upgrades[method] = with_ordering(fit(seen, settings, progress), seen, settings)
+            fitted = with_ordering(fit(seen, settings, progress), seen, settings)
+            # As it would be handed on: what its offsets are is read from items not fitted on.
+            upgrades[method] = with_item_offset(fitted, fitted, fold.held_out)[1]
         measured.append(Measured(kind, fold, tasks, upgrades))
         for task in tasks:
             curves.setdefault(task.asked, []).append(_fold_curves(sample, measured[-1], task))
@@ -168,10 +190,8 @@ def order_curve(
         InvalidInput: the upgrade can't give that order.
     """
     upgrade, items = measured.upgrades[candidate.method], measured.fold.held_out
-    rows = backfill_order(order, items, upgrade, seed=seed)
+    rows, generations = measured.generations(candidate.method, order, seed)
     by_id = np.arange(len(items))
-    # As the job would: on few items, so a large gallery gains more by it than is seen here.
-    generations = Generations(upgrade, items, rows)
     scorer = GalleryScorer(upgrade, items, task.queries, by_id, candidate.mode, generations)
     return curve_from_scores(
         scorer, task.relevance, rows, COVERAGE, chunk_queries=scorer.chunk_queries
