@@ -7,12 +7,13 @@ from crossfade.upgrade.item_offset import ItemOffset, doubt_of
 from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, MOST_PAIRS, residual_kernel
 from crossfade.upgrade.linear_maps import ridge_map, turned_ridge_map
 from crossfade.upgrade.moments import Moments
+from crossfade.upgrade.old_side import OldSide
 from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.refit import MILESTONES, Fresh, PairSample, Refit, milestone_at
 from crossfade.upgrade.shares import new_side_share, old_share
 from crossfade.upgrade.transform import Affine, Kernel, Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
-from crossfade.upgrade.upgrade import Mode, OldSide, Side, Upgrade
+from crossfade.upgrade.upgrade import Mode, Side, Upgrade
 
 __all__ = [
     "MILESTONES",
