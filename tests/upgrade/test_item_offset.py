@@ -21,6 +21,7 @@ from crossfade.fit.ordering import with_ordering
 from crossfade.fit.settings import FitSettings
 from crossfade.testing import make_upgrade, make_world
 from crossfade.upgrade import ItemOffset, doubt_of, old_share
+from crossfade.upgrade.two_encoder import Combiner, SampleScores
 
 RNG = np.random.default_rng(0)
 SAMPLE = unit_rows(RNG.normal(size=(30, 12)))
@@ -95,6 +96,17 @@ def test_an_upgrade_scores_by_it_in_either_mode_and_its_space_is_wider() -> None
     both = upgrade.old_side(NEW, queries_old, "two-encoder")
     assert both.offset_weight == upgrade.offset.two_encoders != side.offset_weight
     assert np.isfinite(both.scores(OLD, mapped)).all()
+    # By hand: the sample's items have no offset, the gallery's have it in full.
+    rule = upgrade.two_encoder
+    assert rule is not None
+    sample = SampleScores(
+        upgrade.calibration(plain_side.search_query @ plain.map_items(SAMPLE).T),
+        queries_old @ SAMPLE.T,
+        NEW @ rule.reference_new.T,
+    )
+    raised = upgrade.calibration(without + upgrade.offset.two_encoders * np.array(offsets))
+    wanted = Combiner(rule, sample).old_side(raised, queries_old @ OLD.T)
+    np.testing.assert_allclose(both.scores(OLD, mapped), wanted, atol=1e-3)
 
 
 def test_what_a_map_repeats_counts_as_backfilled() -> None:

@@ -101,12 +101,11 @@ def _manifest(upgrade: Upgrade, weights: bytes) -> dict[str, Any]:
 
 
 def _version(upgrade: Upgrade) -> int:
-    if upgrade.earlier is None:
-        plain = upgrade.offset is None and not _has_nugget(upgrade.forward)
-        return FORMAT_VERSION if plain else _OFFSET_VERSION
-    direct = _OFFSET_VERSION if _has_nugget(upgrade.earlier.direct) else _CHAINED_VERSION
-    following = _OFFSET_VERSION if _has_nugget(upgrade.forward) else _CHAINED_VERSION
-    return max(direct, following, _version(upgrade.earlier.upgrade))
+    earlier = upgrade.earlier
+    maps = [upgrade.forward, *([earlier.direct] if earlier else [])]
+    if upgrade.offset is not None or any(map(_has_nugget, maps)):
+        return _OFFSET_VERSION
+    return max(_CHAINED_VERSION, _version(earlier.upgrade)) if earlier else FORMAT_VERSION
 
 
 def _has_nugget(transform: Transform | None) -> bool:
