@@ -6,11 +6,13 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from crossfade import Side, Upgrade
 from crossfade.embeddings import unit_rows
@@ -20,7 +22,7 @@ from crossfade.fit.kernel import fit_forward_kernel
 from crossfade.fit.ordering import with_ordering
 from crossfade.fit.settings import FitSettings
 from crossfade.testing import make_upgrade, make_world
-from crossfade.upgrade import ItemOffset, doubt_of, old_share
+from crossfade.upgrade import ItemOffset, OffsetWeights, doubt_of, old_share
 from crossfade.upgrade.two_encoder import Combiner, SampleScores
 
 RNG = np.random.default_rng(0)
@@ -33,41 +35,89 @@ def with_offset() -> Upgrade:
     return make_upgrade(Side.ITEMS, rho=False, reference_old=SAMPLE, offset=True)
 
 
-def slow_offset(offset: ItemOffset, raw: list[float]) -> float:
+def slow_offset(offset: ItemOffset, raw: list[float]) -> tuple[float, float]:
+    """u and v, one number after the other."""
     mean = offset.mean.tolist()
     length = math.sqrt(sum(x * x for x in raw))
-    hub = sum(x / length * m for x, m in zip(raw, mean, strict=True)) - sum(m * m for m in mean)
+    f = [x / length for x in raw]
+    hub = sum(x * m for x, m in zip(f, mean, strict=True)) - sum(m * m for m in mean)
     spread = sum((x - m) ** 2 for x, m in zip(raw, mean, strict=True))
-    return min(0.5, max(-0.5, -hub + offset.doubt / 2 * (offset.typical - spread)))
+    u = -hub + offset.doubt / 2 * (offset.typical - spread)
+    rows = offset.bank.tolist()
+    similar = sorted(sum(x * b for x, b in zip(f, row, strict=True)) for row in rows)
+    nearest = similar[-offset.nearest :]
+    v = offset.usual - sum(nearest) / len(nearest)
+    return min(0.5, max(-0.5, u)), min(0.5, max(-0.5, v))
 
 
-@given(st.integers(0, 99), st.floats(0, 1), st.floats(0, 2), st.floats(0, 1))
+def slow_scores(
+    offset: ItemOffset, queries: NDArray[Any], raw: NDArray[Any], weights: OffsetWeights
+) -> NDArray[np.float64]:
+    """s: similarities to what is pushed away from the mean, and the weighted offsets."""
+    mu = offset.mean.astype(np.float64)
+    pushed = mu + (1 + offset.push) * (unit_rows(raw) - mu)
+    offsets = np.array([slow_offset(offset, row.tolist()) for row in raw])
+    return np.asarray(queries @ pushed.T + offsets @ np.array(weights))
+
+
+WEIGHTS = OffsetWeights(0.3, 0.2), OffsetWeights(0.6, 0.1)
+
+
+@given(
+    seed=st.integers(0, 99),
+    doubt=st.floats(0, 1),
+    typical=st.floats(0, 2),
+    weights=st.builds(OffsetWeights, st.floats(0, 1), st.floats(0, 1)),
+    push=st.floats(0, 0.2),
+    bank=st.sampled_from((1, 2, 9)),
+)
 def test_a_score_is_the_similarity_and_the_weighted_offset(
-    seed: int, doubt: float, typical: float, weight: float
+    seed: int, doubt: float, typical: float, weights: OffsetWeights, push: float, bank: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    offset = ItemOffset(rng.normal(scale=0.2, size=5).astype(np.float32), doubt, typical)
+    mean = rng.normal(scale=0.2, size=5).astype(np.float32)
+    vectors = unit_rows(rng.normal(size=(bank, 5)))
+    offset = ItemOffset(mean, vectors, *WEIGHTS, doubt, typical, usual=0.4, nearest=2, push=push)
     raw = rng.normal(scale=0.5, size=(4, 5)).astype(np.float32)
     mapped, queries = unit_rows(raw), unit_rows(rng.normal(size=(3, 5)))
-    stored, asked = offset.vectors(mapped, raw), offset.queries(queries, weight)
+    stored, asked = offset.vectors(mapped, raw), offset.queries(queries, weights)
     for rows in (stored, asked):
         assert rows.shape[1] == 5 + offset.extra_dimensions and rows.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
-    wanted = queries @ mapped.T + weight * np.array([slow_offset(offset, r.tolist()) for r in raw])
-    np.testing.assert_allclose(offset.scores(asked @ stored.T, weight), wanted, atol=1e-5)
-    typical_scores = offset.scores(asked @ offset.typical_vectors(mapped).T, weight)
-    np.testing.assert_allclose(typical_scores, queries @ mapped.T, atol=1e-5)
+    wanted = slow_scores(offset, queries, raw, weights)
+    np.testing.assert_allclose(offset.scores(asked @ stored.T, weights), wanted, atol=1e-5)
+    repeated = offset.scores(asked @ offset.repeated_vectors(mapped).T, weights)
+    np.testing.assert_allclose(repeated, queries @ mapped.T, atol=1e-5)
+    for known, share in ((0.0, 1.0), (0.5, 0.5), (1.0, 0.0)):
+        pushed = mean + (1 + share * push) * (mapped - mean)
+        typical_scores = offset.scores(asked @ offset.typical_vectors(mapped, known).T, weights)
+        np.testing.assert_allclose(typical_scores, queries @ pushed.T, atol=1e-5)
 
 
 def test_a_short_image_and_one_far_from_the_mean_are_raised() -> None:
-    offset = ItemOffset(np.array([0.4, 0.0, 0.0], np.float32), doubt=0.8, typical=0.5)
+    mean = np.array([0.4, 0.0, 0.0], np.float32)
+    offset = ItemOffset(mean, mean[None], *WEIGHTS, doubt=0.8, typical=0.5)
     directions = unit_rows([[0, 1, 0], [0, 1, 0], [0.9, 0.4, 0]])
     raw = directions * np.array([[0.9], [0.5], [0.9]], np.float32)
-    weight = offset.weight(two_encoders=True)
-    asked = offset.queries(unit_rows([[0, 1, 0]]), weight)
-    sure, unsure, hub = offset.scores(asked @ offset.vectors(directions, raw).T, weight)[0]
+    weights = OffsetWeights(offset.weights(two_encoders=True).u, 0.0)
+    asked = offset.queries(unit_rows([[0, 1, 0]]), weights)
+    sure, unsure, hub = offset.scores(asked @ offset.vectors(directions, raw).T, weights)[0]
     assert unsure > sure > hub
     assert sure - hub > 1 - directions[2, 1], "more than it is less similar"
+
+
+def test_what_many_of_the_bank_are_near_to_is_lowered() -> None:
+    bank = unit_rows([[1, 0.1, 0], [1, -0.1, 0], [1, 0, 0.1], [0, 0, 1]])
+    offset = ItemOffset(np.zeros(3, np.float32), bank, *WEIGHTS, nearest=3)
+    hub, anywhere, one = offset.of(mapped := unit_rows(np.eye(3)), mapped)[:, 1].tolist()
+    assert hub < one < anywhere, "one of the bank alone makes no hub"
+    np.testing.assert_array_equal(offset.of(mapped, mapped)[:1], offset.of(mapped[:1], mapped[:1]))
+
+
+def test_a_bank_smaller_than_what_is_nearest_counts_as_a_whole() -> None:
+    bank = unit_rows(RNG.normal(size=(2, 3)))
+    few = ItemOffset(np.zeros(3, np.float32), bank, *WEIGHTS, nearest=10)
+    np.testing.assert_allclose(few.closeness(bank), (bank @ bank.T).mean(axis=1), atol=1e-6)
 
 
 def test_the_more_pairs_the_more_a_length_means() -> None:
@@ -82,36 +132,41 @@ def test_an_upgrade_scores_by_it_in_either_mode_and_its_space_is_wider() -> None
     upgrade = with_offset()
     plain = replace(upgrade, offset=None)
     assert upgrade.offset is not None and upgrade.mapped is not None and plain.mapped is not None
-    assert upgrade.mapped.dim == plain.mapped.dim + 2 == 22
+    assert upgrade.mapped.dim == plain.mapped.dim + 3 == 23
     assert upgrade.mapped.name != plain.mapped.name and upgrade.id != plain.id
     mapped = upgrade.map_items(OLD)
-    assert mapped is not None and mapped.shape == (25, 22)
+    assert mapped is not None and mapped.shape == (25, 23)
     side, plain_side = upgrade.old_side(NEW), plain.old_side(NEW)
     assert upgrade.forward is not None
-    offsets = [slow_offset(upgrade.offset, row.tolist()) for row in upgrade.forward.raw(OLD)]
-    without = plain_side.search_query @ plain.map_items(OLD).T
-    wanted = upgrade.calibration(without + upgrade.offset.one_encoder * np.array(offsets))
+    raw = upgrade.forward.raw(OLD)
+    queries = plain_side.search_query
+    one, two = upgrade.offset.one_encoder, upgrade.offset.two_encoders
+    wanted = upgrade.calibration(slow_scores(upgrade.offset, queries, raw, one))
     np.testing.assert_allclose(side.scores(OLD, mapped), wanted, atol=1e-4)
     queries_old = unit_rows(RNG.normal(size=(6, 12)))
     both = upgrade.old_side(NEW, queries_old, "two-encoder")
-    assert both.offset_weight == upgrade.offset.two_encoders != side.offset_weight
+    assert both.offset_weights == upgrade.offset.two_encoders != side.offset_weights
     assert np.isfinite(both.scores(OLD, mapped)).all()
-    # By hand: the sample's items have no offset, the gallery's have it in full.
+    # By hand: the sample's items have no offset, the gallery's have it in full; all are pushed.
     rule = upgrade.two_encoder
     assert rule is not None
     sample = SampleScores(
-        upgrade.calibration(plain_side.search_query @ plain.map_items(SAMPLE).T),
+        upgrade.calibration(
+            slow_scores(
+                upgrade.offset, queries, upgrade.forward.raw(SAMPLE), OffsetWeights(0.0, 0.0)
+            )
+        ),
         queries_old @ SAMPLE.T,
         NEW @ rule.reference_new.T,
     )
-    raised = upgrade.calibration(without + upgrade.offset.two_encoders * np.array(offsets))
+    raised = upgrade.calibration(slow_scores(upgrade.offset, queries, raw, two))
     wanted = Combiner(rule, sample).old_side(raised, queries_old @ OLD.T)
     np.testing.assert_allclose(both.scores(OLD, mapped), wanted, atol=1e-3)
 
 
 def test_what_a_map_repeats_counts_as_backfilled() -> None:
     upgrade = with_offset().with_known(1.0)
-    assert upgrade.old_side(NEW).offset_weight == 0.0
+    assert upgrade.old_side(NEW).offset_weights == (0.0, 0.0)
     queries_old = unit_rows(RNG.normal(size=(6, 12)))
     side = upgrade.old_side(NEW, queries_old, "two-encoder")
     new, old = NEW @ unit_rows(RNG.normal(size=(9, 20))).T, queries_old @ OLD[:9].T
@@ -129,7 +184,7 @@ def test_it_is_kept_in_the_artifact_under_a_version_of_its_own(tmp_path: Path) -
     upgrade = with_offset()
     upgrade.save(tmp_path / "u")
     manifest = json.loads((tmp_path / "u" / "upgrade.json").read_text())
-    assert manifest["format_version"] == 4, "an earlier release would leave the offsets out"
+    assert manifest["format_version"] == 5, "an earlier release would leave the offsets out"
     again = Upgrade.load(tmp_path / "u")
     assert again.id == upgrade.id and again.mapped == upgrade.mapped
     np.testing.assert_array_equal(again.map_items(OLD), upgrade.map_items(OLD))
@@ -143,11 +198,24 @@ def test_what_does_not_fit_is_refused() -> None:
     upgrade = with_offset()
     assert upgrade.offset is not None
     with pytest.raises(InvalidInput, match=r"shape \(3,\), wanted \(20,\)"):
-        replace(upgrade, offset=replace(upgrade.offset, mean=np.zeros(3, np.float32)))
+        narrow = ItemOffset(np.zeros(3, np.float32), np.eye(3, dtype=np.float32), *WEIGHTS)
+        replace(upgrade, offset=narrow)
     with pytest.raises(InvalidInput, match="forward map alone"):
         replace(make_upgrade(Side.QUERY), offset=upgrade.offset)
     with pytest.raises(InvalidInput, match="doubt is -1"):
         replace(upgrade.offset, doubt=-1.0)
+    with pytest.raises(InvalidInput, match="push is nan"):
+        replace(upgrade.offset, push=math.nan)
+    with pytest.raises(InvalidInput, match=r"bank has shape \(4, 3\), wanted \(m, 20\)"):
+        replace(upgrade.offset, bank=np.ones((4, 3), np.float32))
+    with pytest.raises(InvalidInput, match=r"bank has shape \(0, 20\)"):
+        replace(upgrade.offset, bank=np.empty((0, 20), np.float32))
+    with pytest.raises(InvalidInput, match=r"two_encoders\.v is -1"):
+        replace(upgrade.offset, two_encoders=OffsetWeights(0.1, -1.0))
+    with pytest.raises(InvalidInput, match="usual is inf"):
+        replace(upgrade.offset, usual=math.inf)
+    with pytest.raises(InvalidInput, match="nearest is 0"):
+        replace(upgrade.offset, nearest=0)
     with pytest.raises(InvalidInput, match="all finite"):
         replace(upgrade.offset, mean=np.full(20, np.nan, np.float32))
 
@@ -158,7 +226,7 @@ def test_what_was_fitted_on_has_no_offset() -> None:
     assert upgrade.offset is not None and upgrade.forward is not None
     mapped = upgrade.map_items(pairs.old)
     assert mapped is not None
-    offsets = mapped[:, -2]
+    offsets = mapped[:, -3:-1]
     assert (offsets[:150] == 0).all() and (offsets[150:] != 0).all()
 
 

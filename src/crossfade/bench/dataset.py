@@ -6,11 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossfade.embeddings import IgnoredItems, Pairs, Qrels
+import numpy as np
+
+from crossfade.embeddings import FloatArray, IgnoredItems, Pairs, Qrels, unit_rows
+from crossfade.embeddings.queries import new_queries
 from crossfade.errors import DataFileError
 
-__all__ = ["DataSet"]
+__all__ = ["LOG_FILE", "DataSet"]
 
+LOG_FILE = "log.npz"
 _FORMS = ("{}.npz", "{}.parquet", "{}")
 
 
@@ -23,6 +27,8 @@ class DataSet:
         queries: None where the gallery's items are the queries, each leaving itself out.
         qrels: what is relevant; None where items of the query's label are.
         ignored: items that some queries leave out of their ranking.
+        log: ``(q, d_new)`` other queries, for methods that learn from a log; none of them asks for
+            an item of the gallery.
     """
 
     fit: Pairs
@@ -30,11 +36,13 @@ class DataSet:
     queries: Pairs | None = None
     qrels: Qrels | None = None
     ignored: IgnoredItems | None = None
+    log: FloatArray | None = None
 
     @classmethod
     def load(cls, folder: Path) -> DataSet:
         """Read ``fit`` and ``gallery``, and if they are there ``queries``, ``qrels.txt``,
-        ``ignored.txt``. Pairs are ``.npz``, ``.parquet``, or a folder of ``.npy`` files.
+        ``ignored.txt``, ``log.npz`` (``new`` alone). Pairs are ``.npz``, ``.parquet``, or a folder
+        of ``.npy`` files.
 
         Raises:
             DataFileError: a file that is missing or can't be read.
@@ -42,13 +50,17 @@ class DataSet:
         """
         fit, gallery = cls.check(folder)
         queries = _find(folder, "queries")
-        qrels, ignored = folder / "qrels.txt", folder / "ignored.txt"
+        qrels, ignored, log = (folder / name for name in ("qrels.txt", "ignored.txt", LOG_FILE))
+        pairs = Pairs.load(fit)
         return cls(
-            fit=Pairs.load(fit),
+            fit=pairs,
             gallery=Pairs.load(gallery),
             queries=None if queries is None else Pairs.load(queries),
             qrels=Qrels.load(qrels) if qrels.exists() else None,
             ignored=IgnoredItems.load(ignored) if ignored.exists() else None,
+            log=unit_rows(new_queries(log), dim=pairs.target.dim, name=f"{log}: new")
+            if log.exists()
+            else None,
         )
 
     @staticmethod
@@ -63,7 +75,7 @@ class DataSet:
             name = "fit" if fit is None else "gallery"
             raise DataFileError(
                 f"{folder} holds no {name}.npz; wanted fit.npz and gallery.npz (arrays ids, old, "
-                "new, labels?), and optionally queries.npz, qrels.txt, ignored.txt"
+                "new, labels?), and optionally queries.npz, qrels.txt, ignored.txt, log.npz"
             )
         return fit, gallery
 
@@ -81,6 +93,8 @@ class DataSet:
             _write_lines(folder / "qrels.txt", _qrels_lines(self.qrels))
         if self.ignored is not None:
             _write_lines(folder / "ignored.txt", self.ignored.lines())
+        if self.log is not None:
+            np.savez(folder / LOG_FILE, new=self.log)
         self.gallery.save(folder / "gallery.npz")
 
     @property
@@ -88,8 +102,12 @@ class DataSet:
         """Whether methods that learn from labels can be fitted."""
         return self.fit.labels is not None
 
-    def fingerprint(self) -> str:
-        """SHA-256 over everything; the same data gives the same text."""
+    def fingerprint(self, *, with_log: bool = False) -> str:
+        """SHA-256 over everything; the same data gives the same text.
+
+        Args:
+            with_log: the log of queries too, for what was learned from it.
+        """
         digest = hashlib.sha256()
         for pairs in (self.fit, self.gallery, self.queries):
             digest.update(b"none" if pairs is None else pairs.fingerprint().encode())
@@ -98,6 +116,8 @@ class DataSet:
             [] if self.ignored is None else self.ignored.lines(),
         ):
             digest.update(("\n".join(lines) + "\0").encode())
+        if with_log and self.log is not None:
+            digest.update(np.ascontiguousarray(self.log).tobytes())
         return digest.hexdigest()
 
 

@@ -1,7 +1,8 @@
 """One fit and its measurements: what a line of the results holds.
 
-A method's name may have a suffix: ``auto+labels`` may use labels, and ``rank_merge+rrf`` merges
-the lists of both sides as other tools do (:data:`crossfade.baselines.MERGES`, ``isotonic``).
+A method's name may have a suffix: ``auto+labels`` may use labels, ``auto+queries`` a log of queries
+(as any method with a forward map), and ``rank_merge+rrf`` merges the lists of both sides as other
+tools do (:data:`crossfade.baselines.MERGES`, ``isotonic``).
 """
 
 from __future__ import annotations
@@ -29,17 +30,19 @@ __all__ = [
     "measure",
     "merge_of",
     "uses_labels",
+    "uses_queries",
 ]
 
-_LABELS = "labels"
+_LABELS, _QUERIES = "labels", "queries"
 _MERGES = (*MERGES, "isotonic")
 EVERY_METHOD = (
     *METHODS,
     *(f"rank_merge+{name}" for name in _MERGES if name != "raw"),
     "auto",
     "auto+labels",
+    "auto+queries",
 )
-"""Every method, rank merge under the merges of other tools, and ``auto`` both ways."""
+"""Every method, rank merge under the merges of other tools, and ``auto`` in its three ways."""
 _STEPS = 11
 _DIGITS = 5
 _FIGURES = ("old_old", "new_new", "auc", "gain_share", "worst_point", "drop", "end_point")
@@ -56,7 +59,7 @@ def check_method(name: str) -> str:
         if base == "auto" or method_named(base):
             raise InvalidInput(
                 f"unknown suffix {suffix!r} of {base}; choose one of {', '.join(_MERGES)}, or "
-                "auto+labels"
+                "queries, or auto+labels"
             )
     return name
 
@@ -64,7 +67,7 @@ def check_method(name: str) -> str:
 def is_method(name: str) -> bool:
     """Whether :func:`check_method` would take it."""
     base, plus, suffix = name.partition("+")
-    known_suffix = not plus or suffix in _MERGES or name == f"auto+{_LABELS}"
+    known_suffix = not plus or suffix in (*_MERGES, _QUERIES) or name == f"auto+{_LABELS}"
     return (base == "auto" or base in METHODS) and known_suffix
 
 
@@ -80,6 +83,11 @@ def uses_labels(method: str) -> bool:
     return suffix == _LABELS or (base != "auto" and METHODS[base].needs_labels)
 
 
+def uses_queries(method: str) -> bool:
+    """Whether fitting is given the log of queries."""
+    return method.partition("+")[2] == _QUERIES
+
+
 def fit_method(
     data: DataSet,
     method: str,
@@ -88,9 +96,16 @@ def fit_method(
     epochs: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Upgrade:
-    """Fit on the fit rows only, with labels only if the method is one that uses them."""
+    """Fit on the fit rows only, with labels or the log only if the method is one that uses them."""
     pairs: Pairs = data.fit if uses_labels(method) else data.fit.without_labels()
-    return fit(pairs, method.partition("+")[0], seed=seed, epochs=epochs, progress=progress)
+    return fit(
+        pairs,
+        method.partition("+")[0],
+        queries=data.log if uses_queries(method) else None,
+        seed=seed,
+        epochs=epochs,
+        progress=progress,
+    )
 
 
 def can_search(upgrade: Upgrade, method: str, mode: str) -> bool:

@@ -71,7 +71,7 @@ class BenchPlan:
         return [
             Step(suite, seed, method, mode, order)
             for method in methods
-            for mode in self.modes or (_BOTH if method in ("auto", "auto+labels") else _BOTH[:1])
+            for mode in self.modes or (_BOTH if method.startswith("auto") else _BOTH[:1])
             for order in self.orders
         ]
 

@@ -19,7 +19,7 @@ from typing import Protocol
 import crossfade
 from crossfade.bench.dataset import DataSet
 from crossfade.bench.ledger import Ledger, RunKey
-from crossfade.bench.measure import can_search, fit_method, measure, uses_labels
+from crossfade.bench.measure import can_search, fit_method, measure, uses_labels, uses_queries
 from crossfade.bench.plan import BenchPlan, Step
 from crossfade.bench.suite import BuildPlan, Suite
 from crossfade.bench.timing import TimeLeft
@@ -79,8 +79,8 @@ class _Session:
         steps = self.plan.steps(suite, seed)
         with self._failing(f"{suite.name}, seed {seed}: building its data", steps):
             data = self._build(suite, seed)
-            fingerprint = data.fingerprint()
             for method, own in _by_method(steps):
+                fingerprint = data.fingerprint(with_log=uses_queries(method))
                 self._run_method(data, fingerprint, method, own)
 
     def _build(self, suite: Suite, seed: int) -> DataSet:
@@ -100,8 +100,9 @@ class _Session:
         for step in steps:
             if step not in missing:
                 self._done(step)
-        if missing and uses_labels(method) and not data.has_labels:
-            self.narrator.say(f"{missing[0]}: left out, it needs labels and the data has none")
+        lacks = _what_is_lacking(data, method)
+        if missing and lacks is not None:
+            self.narrator.say(f"{missing[0]}: left out, it needs {lacks} and the data has none")
             for step in missing:
                 self._done(step)
             return
@@ -180,6 +181,12 @@ class _Session:
         self.narrator.say(f"{what} failed: {why}")
         for step in steps:
             self._done(step)
+
+
+def _what_is_lacking(data: DataSet, method: str) -> str | None:
+    if uses_labels(method) and not data.has_labels:
+        return "labels"
+    return "a log of queries" if uses_queries(method) and data.log is None else None
 
 
 def _by_method(steps: Iterable[Step]) -> Iterator[tuple[str, list[Step]]]:

@@ -56,7 +56,8 @@ bench = typer.Typer(
     help=(
         "Measure methods on real model pairs: `crossfade bench SUITE`, a suite being a name or "
         "family that `crossfade bench list` shows, all-local, or a folder of your own with "
-        "fit.npz, gallery.npz, and optionally queries.npz, qrels.txt, ignored.txt."
+        "fit.npz, gallery.npz, and optionally queries.npz, qrels.txt, ignored.txt, "
+        "log.npz."
     ),
 )
 

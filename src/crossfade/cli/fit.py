@@ -10,6 +10,7 @@ import typer
 from crossfade.cli.output import fit_progress, message, print_json
 from crossfade.durable import check_folder
 from crossfade.embeddings import Pairs
+from crossfade.embeddings.queries import new_queries
 from crossfade.errors import InvalidInput
 from crossfade.fit.api import fit as fit_pairs
 from crossfade.fit.methods import METHODS, method_named
@@ -30,6 +31,10 @@ def fit(
     labels: Annotated[
         bool, typer.Option("--labels", help="Let auto use the labels in the pairs.")
     ] = False,
+    queries: Annotated[
+        Path | None,
+        typer.Option(help=".npz with new (q, d_new): real queries, to learn which items are hubs."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of splits, weights and batches.")] = 0,
     old_name: Annotated[str, typer.Option(help="What to call the old model's space.")] = "old",
     new_name: Annotated[
@@ -41,9 +46,11 @@ def fit(
     """Fit an upgrade on pairs of old and new embeddings.
 
     A gallery knows its vectors by the spaces' names: name them as the collection does, and the
-    next upgrade's old model as the last one's new.
+    next upgrade's old model as the last one's new. Real queries, if you have a log of them, make
+    the map's scores better wherever queries are not like items; nothing need be known of what they
+    find.
 
-    Example: crossfade fit pairs.npz --out upgrade/ --method auto
+    Example: crossfade fit pairs.npz --out upgrade/ --queries log.npz
     """
     # Found out before minutes of fitting, not after.
     check_folder(out, marker=MANIFEST, others=OTHERS)
@@ -52,8 +59,13 @@ def fit(
     settings: dict[str, Any] = (
         {"seed": seed} if epochs is None else {"seed": seed, "epochs": epochs}
     )
+    asked = None if queries is None else new_queries(queries)
     with fit_progress() as progress:
-        upgrade = fit_pairs(loaded, method, progress=progress, pairs_file=pairs, **settings)
+        upgrade = fit_pairs(
+            loaded, method, queries=asked, progress=progress, pairs_file=pairs, **settings
+        )
+    if asked is not None and not upgrade.report["queries_used"]:
+        message(f"note: {upgrade.method} makes no use of queries; --queries changed nothing")
     upgrade.save(out)
     if json:
         print_json({"upgrade": str(out), "id": upgrade.id, **_summary(upgrade)})

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from crossfade.embeddings import Pairs
+from crossfade.embeddings import FloatArray, Pairs, unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.fit.auto import choose
 from crossfade.fit.held_out import Split, held_out_curves, split_pairs
@@ -21,6 +21,7 @@ from crossfade.upgrade import Upgrade
 __all__ = ["FewPairsWarning", "fit"]
 
 _FEWEST_TO_HOLD_OUT = 64
+_FEWEST_QUERIES = 100
 # What fitting keeps in memory of memory-mapped pairs.
 _MOST_FITTING_BYTES = 512 * 2**20
 _MOST_FITTING_PAIRS = 100_000
@@ -34,6 +35,7 @@ def fit(
     pairs: Pairs,
     method: str = "auto",
     *,
+    queries: Any | None = None,
     progress: ProgressCallback | None = None,
     pairs_file: Path | None = None,
     **settings: Any,
@@ -47,12 +49,17 @@ def fit(
     Args:
         pairs: items in both spaces; call ``pairs.without_labels()`` to ignore labels.
         method: a name from :data:`crossfade.fit.methods.METHODS`, or ``"auto"``.
+        queries: ``(q, d_new)`` new embeddings of real queries, from a log for instance; nothing
+            need be known of what they find. Maps on the items' side then know which items are
+            hubs (:mod:`crossfade.upgrade.item_offset`); others make no use of them. A few hundred
+            are enough. Don't evaluate on these.
         progress: called as fitting goes on.
         pairs_file: where the pairs were read from, for the report.
         settings: fields of :class:`crossfade.fit.settings.FitSettings`, e.g. ``seed=0``.
 
     Raises:
-        InvalidInput: an unknown method or setting, labels missing, or too few pairs.
+        InvalidInput: an unknown method or setting, labels missing, too few pairs or queries.
+        SpaceMismatch: queries of another width than the new embeddings.
         MissingExtra: a trained method without PyTorch.
     """
     started = time.monotonic()
@@ -60,12 +67,14 @@ def fit(
     candidates = None if method == "auto" else [method_named(method)]
     if len(pairs) < 2:
         raise InvalidInput(f"fitting needs at least 2 pairs, got {len(pairs)}")
+    asked = None if queries is None else _checked_queries(queries, pairs.target.dim)
     _warn_of_few(pairs)
     split = _split(pairs, chosen)
     if candidates is None:
-        upgrade, report = choose(pairs, split, chosen, progress)
+        upgrade, report = choose(pairs, split, chosen, progress, asked)
     else:
-        upgrade, report = _fit_one(candidates[0], pairs, split, chosen, progress)
+        upgrade, report = _fit_one(candidates[0], pairs, split, chosen, progress, asked)
+    used = asked is not None and upgrade.offset is not None
     return replace(
         upgrade,
         report={
@@ -75,6 +84,7 @@ def fit(
             "pairs": len(pairs),
             "pairs_file": None if pairs_file is None else str(pairs_file.absolute()),
             "labels_used": pairs.labels is not None,
+            "queries_used": len(asked) if used and asked is not None else 0,
             "data_sha256": pairs.fingerprint(),
             "settings": chosen.describe(),
             "seconds": round(time.monotonic() - started, 3),
@@ -88,6 +98,7 @@ def _fit_one(
     split: Split | None,
     settings: FitSettings,
     progress: ProgressCallback | None,
+    queries: FloatArray | None,
 ) -> tuple[Upgrade, dict[str, Any]]:
     fit_method = method.load()
     if split is None:
@@ -97,7 +108,7 @@ def _fit_one(
     final = fit_method(pairs, settings, progress) if method.closed_form else judged
     # Orders first: on the pairs themselves an offset says nothing but that they were fitted on.
     ordered, orders = with_chosen_order(judged, final, split, pairs, settings)
-    judged, upgrade = with_item_offset(judged, ordered, split.held_out)
+    judged, upgrade = with_item_offset(judged, ordered, split.held_out, queries)
     curves = held_out_curves(judged, split.held_out, settings.seed)
     return upgrade, {"held_out": [curve.describe() for curve in curves], **orders}
 
@@ -108,6 +119,16 @@ def _split(pairs: Pairs, settings: FitSettings) -> Split | None:
     row_bytes = 4 * (pairs.source.dim + pairs.target.dim)
     most = min(_MOST_FITTING_PAIRS, _MOST_FITTING_BYTES // row_bytes)
     return split_pairs(pairs, settings.held_out, settings.seed, most)
+
+
+def _checked_queries(queries: Any, dim: int) -> FloatArray:
+    rows = unit_rows(queries, dim=dim, name="queries")
+    if len(rows) < _FEWEST_QUERIES:
+        raise InvalidInput(
+            f"got {len(rows)} queries, wanted at least {_FEWEST_QUERIES}: so few say more about "
+            "themselves than about what is asked for; leave them out, or take more from a log"
+        )
+    return rows
 
 
 def _warn_of_few(pairs: Pairs) -> None:

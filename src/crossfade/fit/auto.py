@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.embeddings import Pairs
+from crossfade.embeddings import FloatArray, Pairs
 from crossfade.fit.held_out import HeldOutCurve, Split, held_out_curves
 from crossfade.fit.item_offset import with_item_offset
 from crossfade.fit.methods import METHODS, Method
@@ -44,6 +44,7 @@ def choose(
     split: Split | None,
     settings: FitSettings,
     progress: ProgressCallback | None,
+    queries: FloatArray | None = None,
 ) -> tuple[Upgrade, dict[str, Any]]:
     """Fit all candidates on the fitting pairs and keep the best on the held-out pairs.
 
@@ -69,7 +70,7 @@ def choose(
         final = METHODS[winner].load()(pairs, settings, progress)
     # Orders first: on the pairs themselves an offset says nothing but that they were fitted on.
     ordered, orders = with_chosen_order(judged, final, split, pairs, settings)
-    judged, upgrade = with_item_offset(judged, ordered, split.held_out)
+    judged, upgrade = with_item_offset(judged, ordered, split.held_out, queries)
     delivered = curves[winner]
     if judged.offset is not None:
         delivered = held_out_curves(judged, split.held_out, settings.seed)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from crossfade.embeddings.queries import query_arrays
 from crossfade.errors import DataFileError
 from crossfade.gallery import Hit
 from crossfade.operations.opening import open_upgraded
@@ -37,7 +36,7 @@ def search(
     Raises:
         DataFileError: the file can't be read. And as :meth:`Gallery.search` raises.
     """
-    arrays = _arrays(queries)
+    arrays = query_arrays(queries)
     new, old = arrays.get("new"), arrays.get("old")
     first = new if new is not None else old
     if first is None:
@@ -48,14 +47,3 @@ def search(
     with open_upgraded(uri, upgrade) as gallery:
         found = gallery.search(new, k, query_old=old, mode=mode)
     return {str(id): hits for id, hits in zip(ids.tolist(), found, strict=True)}
-
-
-def _arrays(path: Path) -> dict[str, Any]:
-    try:
-        # From memory: a damaged file would be left open otherwise.
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except Exception as error:
-        raise DataFileError(
-            f"{path} can't be read as .npz of arrays new, old, ids: {error}"
-        ) from error

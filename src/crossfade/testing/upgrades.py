@@ -9,6 +9,7 @@ from crossfade.upgrade import (
     Affine,
     Calibration,
     ItemOffset,
+    OffsetWeights,
     Side,
     Transform,
     TwoEncoder,
@@ -65,6 +66,18 @@ def make_upgrade(
 
 
 def _random_offset(dim: int, seed: int) -> ItemOffset:
-    mean = np.random.default_rng([seed, 1]).normal(scale=0.1, size=dim).astype(np.float32)
+    rng = np.random.default_rng([seed, 1])
+    mean = rng.normal(scale=0.1, size=dim).astype(np.float32)
+    bank = normalise(rng.normal(size=(40, dim)))
     # Random maps give images of lengths about the root of their width.
-    return ItemOffset(mean, doubt=0.5 / dim, typical=float(dim))
+    return ItemOffset(
+        mean,
+        bank,
+        OffsetWeights(0.3, 0.2),
+        OffsetWeights(0.6, 0.1),
+        doubt=0.5 / dim,
+        typical=float(dim),
+        usual=0.5,
+        nearest=3,
+        push=0.05,
+    )

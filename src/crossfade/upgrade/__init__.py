@@ -3,7 +3,7 @@
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.chain import Earlier, chained
 from crossfade.upgrade.interpolation import Interpolation
-from crossfade.upgrade.item_offset import ItemOffset, doubt_of
+from crossfade.upgrade.item_offset import ItemOffset, OffsetWeights, doubt_of
 from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, MOST_PAIRS, residual_kernel
 from crossfade.upgrade.linear_maps import ridge_map, turned_ridge_map
 from crossfade.upgrade.moments import Moments
@@ -28,6 +28,7 @@ __all__ = [
     "Kernel",
     "Mode",
     "Moments",
+    "OffsetWeights",
     "OldSide",
     "Ordering",
     "PairSample",

@@ -32,9 +32,9 @@ __all__ = ["FORMAT_VERSION", "load", "save", "upgrade_id"]
 FORMAT_VERSION = 2
 _CHAINED_VERSION = 3
 """Of chained upgrades, which a release that knows of none must not take for plain ones."""
-_OFFSET_VERSION = 4
-"""Likewise of upgrades with offsets of items, or of a kernel with a nugget, chained or not."""
-_READ = (FORMAT_VERSION, _CHAINED_VERSION, _OFFSET_VERSION)
+_NUGGET_VERSION, _OFFSET_VERSION = 4, 5
+"""Likewise of upgrades of a kernel with a nugget, or with offsets of items, chained or not."""
+_READ = (FORMAT_VERSION, _CHAINED_VERSION, _NUGGET_VERSION, _OFFSET_VERSION)
 MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
 OTHERS = (WEIGHTS,)
@@ -103,8 +103,10 @@ def _manifest(upgrade: Upgrade, weights: bytes) -> dict[str, Any]:
 def _version(upgrade: Upgrade) -> int:
     earlier = upgrade.earlier
     maps = [upgrade.forward, *([earlier.direct] if earlier else [])]
-    if upgrade.offset is not None or any(map(_has_nugget, maps)):
+    if upgrade.offset is not None:
         return _OFFSET_VERSION
+    if any(map(_has_nugget, maps)):
+        return _NUGGET_VERSION
     return max(_CHAINED_VERSION, _version(earlier.upgrade)) if earlier else FORMAT_VERSION
 
 
@@ -158,7 +160,7 @@ def _tensors(upgrade: Upgrade) -> _Tensors:
         if (sample := upgrade.refit.sample) is not None:
             tensors |= {"refit.sample.old": sample.old, "refit.sample.new": sample.new}
     if upgrade.offset is not None:
-        tensors["offset.mean"] = upgrade.offset.mean
+        tensors |= {f"offset.{key}": value for key, value in upgrade.offset.tensors().items()}
     if upgrade.earlier is not None:
         first, direct = upgrade.earlier.upgrade, upgrade.earlier.direct
         tensors |= {f"earlier.upgrade.{key}": value for key, value in _tensors(first).items()}
@@ -206,7 +208,7 @@ def _restore(manifest: Mapping[str, Any], tensors: _Tensors) -> Upgrade:
         interpolation=None if between is None else Interpolation.restore(between),
         ordering=None if ordering is None else Ordering.restore(ordering, _of("ordering", tensors)),
         refit=None if again is None else _restore_refit(again, _of("refit", tensors)),
-        offset=None if offset is None else ItemOffset.restore(offset, tensors["offset.mean"]),
+        offset=None if offset is None else ItemOffset.restore(offset, _of("offset", tensors)),
         earlier=None
         if earlier is None
         else Earlier(

@@ -1,22 +1,31 @@
 """What an item's mapped score is raised or lowered by, whatever the query.
 
-A mapped vector is an estimate, and two things are known of it that its direction alone does not
-say. How *unsure* it is: a regression shrinks what it doesn't know, so a short image stands for an
-item that may as well lie elsewhere, and its score for the very query that it answers comes out too
-low. And how much of a *hub* it is: regression draws images towards the mean of the new space, and
-what lies near the mean is near to every query. So a mapped item scores
+A mapped vector is an estimate, and more is known of it than its direction says.
 
-    s = <q, f> + w u,    u = |mu|^2 - <f, mu> + (a / 2) (typical - |raw - mu|^2)
+How *unsure* it is: a regression shrinks what it doesn't know, so a short image stands for an item
+that may as well lie elsewhere, and its score for the very query that it answers comes out too low.
+How much of a *hub* it is: regression draws images towards the mean of the new space, and what lies
+near the mean is near to every query; of hubs of other kinds a bank of vectors tells that are asked
+for, or may be: what is near to many of them is near to any query, and says little by it. And
+regression draws all images *together*. So a mapped item scores
+
+    s = <q, f'> + w_u u + w_v v,    f' = mu + (1 + push) (f - mu)
+    u = |mu|^2 - <f, mu> + (a / 2) (typical - |raw - mu|^2)
+    v = usual - r(f)
 
 with ``raw`` the regression's image, ``f`` the same at unit length, ``mu`` the mean of the new
-space. The second term is what is left of a Gaussian log-likelihood ratio of "q was asked for this
-item" when all that depends on the query alone is taken away: with a = 1 the score is the Euclidean
-distance to the regression's image. The more pairs a dimension a map was fitted on, the more its
-lengths mean (``docs/experiments.md``, "Offsets of items").
+space, and ``r(f)`` the mean of the similarities of f to those of the bank that are nearest to it.
+u is what is left of a Gaussian log-likelihood ratio of "q was asked for this item" when all that
+depends on the query alone is taken away: with a = 1 the score is the Euclidean distance to the
+regression's image. The more pairs a dimension a map was fitted on, the more its lengths mean. ``r``
+is the item's part of cross-domain similarity local scaling (CSLS; Conneau et al., *Word Translation
+Without Parallel Data*, ICLR 2018), which with real queries as its bank is known as querybank
+normalisation (Bogolin et al., CVPR 2022). See ``docs/experiments.md``, "Offsets of items".
 
 A store that knows unit vectors and their inner products alone keeps it all the same: the vector
-``(f, u, sqrt(U^2 - u^2)) / sqrt(1 + U^2)`` is one, and so is ``(q, w, 0) / sqrt(1 + w^2)``, the
-query (the reduction of Bachrach et al., *Speeding Up the Xbox Recommender System*, RecSys 2014).
+``(f', u, v, sqrt(L^2 - |f'|^2 - u^2 - v^2)) / L`` is one, and so is the query ``(q, w_u, w_v, 0)``
+over its length (the reduction of Bachrach et al., *Speeding Up the Xbox Recommender System*, RecSys
+2014).
 """
 
 from __future__ import annotations
@@ -26,20 +35,25 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray
 from crossfade.errors import InvalidInput
 
-__all__ = ["ItemOffset", "doubt_of"]
+__all__ = ["ItemOffset", "OffsetWeights", "doubt_of"]
 
 _LARGEST = 0.5
-_EXTRA_DIMENSIONS = 2
-_ONE_ENCODER, _TWO_ENCODERS = 0.3, 0.6
+"""Of u, and of v, either way."""
+_EXTRA_DIMENSIONS = 3
 _DOUBT_AT_ONE, _DOUBT_PER_DECADE = 0.53, 0.2
 _LEAST_DOUBT, _MOST_DOUBT = 0.3, 0.85
+_NUMBERS = ("doubt", "typical", "usual", "push")
+_BLOCK_SCORES = 2**22
+
+_Float64 = NDArray[np.float64]
 
 
 def doubt_of(pairs_per_dimension: float) -> float:
@@ -48,43 +62,80 @@ def doubt_of(pairs_per_dimension: float) -> float:
     return min(_MOST_DOUBT, max(_LEAST_DOUBT, doubt))
 
 
+class OffsetWeights(NamedTuple):
+    """w_u and w_v in a mode."""
+
+    u: float
+    v: float
+
+    def times(self, share: float) -> OffsetWeights:
+        """A share of them."""
+        return OffsetWeights(self.u * share, self.v * share)
+
+    @property
+    def length(self) -> float:
+        """Of a unit query with these beside it."""
+        return math.hypot(1.0, self.u, self.v)
+
+
 @dataclass(frozen=True, eq=False)
 class ItemOffset:
     """See the module.
 
     Attributes:
-        mean: ``(d_new,)`` mu. doubt: a, mostly 0 to 1.
-        typical: mean of ``|raw - mu|^2`` over items that the map was not fitted on.
-        one_encoder, two_encoders: w in either mode; in the latter the old model's own score
-            holds in check what is raised too much.
+        mean: ``(d_new,)`` mu.
+        bank: ``(m, d_new)`` unit vectors, of queries or of items, at least one.
+        one_encoder, two_encoders: the weights in either mode; in the latter the old model's own
+            score holds in check what is raised too much.
+        doubt: a, mostly 0 to 1.
+        typical: mean of ``|raw - mu|^2``, usual: of r(f), over items that the map was not
+            fitted on.
+        nearest: how many of the bank r(f) is the mean of.
+        push: by how much mapped vectors are moved away from the mean.
     """
 
     mean: FloatArray
-    doubt: float
-    typical: float
-    one_encoder: float = _ONE_ENCODER
-    two_encoders: float = _TWO_ENCODERS
+    bank: FloatArray
+    one_encoder: OffsetWeights
+    two_encoders: OffsetWeights
+    doubt: float = 0.0
+    typical: float = 0.0
+    usual: float = 0.0
+    nearest: int = 1
+    push: float = 0.0
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or not np.isfinite(self.mean).all():
             raise InvalidInput(
                 f"an item offset's mean has shape {self.mean.shape}, wanted (d_new,), all finite"
             )
-        for name in ("doubt", "typical", "one_encoder", "two_encoders"):
-            if not 0.0 <= (value := getattr(self, name)) < math.inf:
+        shape = self.bank.shape
+        if len(shape) != 2 or not len(self.bank) or shape[1:] != self.mean.shape:
+            raise InvalidInput(
+                f"an item offset's bank has shape {shape}, wanted (m, {len(self.mean)}), m > 0"
+            )
+        if not -math.inf < self.usual < math.inf:
+            raise InvalidInput(f"an item offset's usual is {self.usual}, wanted a number")
+        named = {name: getattr(self, name) for name in ("doubt", "typical", "push")}
+        for mode in ("one_encoder", "two_encoders"):
+            named |= {f"{mode}.{name}": x for name, x in getattr(self, mode)._asdict().items()}
+        for name, value in named.items():
+            if not 0.0 <= value < math.inf:
                 raise InvalidInput(f"an item offset's {name} is {value}, wanted 0 or more")
+        if self.nearest < 1:
+            raise InvalidInput(f"an item offset's nearest is {self.nearest}, wanted 1 or more")
 
     @property
     def extra_dimensions(self) -> int:
         """How many the stored vectors have beside those of the new space."""
         return _EXTRA_DIMENSIONS
 
-    def weight(self, *, two_encoders: bool) -> float:
-        """w in this mode."""
+    def weights(self, *, two_encoders: bool) -> OffsetWeights:
+        """Those of this mode."""
         return self.two_encoders if two_encoders else self.one_encoder
 
-    def vectors(self, mapped: FloatArray, raw: FloatArray) -> FloatArray:
-        """What is stored, ``(n, d_new + 2)`` unit rows.
+    def of(self, mapped: FloatArray, raw: FloatArray) -> _Float64:
+        """u and v, ``(n, 2)``.
 
         Args:
             mapped: ``(n, d_new)`` unit rows. raw: ``(n, d_new)``, before scaling.
@@ -94,21 +145,47 @@ class ItemOffset:
         f, image = mapped.astype(np.float64), raw.astype(np.float64) - mu
         hub = (f * mu).sum(axis=1) - mu @ mu
         surer = (image * image).sum(axis=1) - self.typical
-        return self._with(f, np.clip(-hub - self.doubt / 2 * surer, -_LARGEST, _LARGEST))
+        u, v = -hub - self.doubt / 2 * surer, self.usual - self.closeness(mapped)
+        return np.asarray(np.clip(np.stack([u, v], axis=1), -_LARGEST, _LARGEST))
 
-    def typical_vectors(self, mapped: FloatArray) -> FloatArray:
-        """The same of items whose offset is left out."""
-        return self._with(mapped.astype(np.float64), np.zeros(len(mapped)))
+    def closeness(self, mapped: FloatArray) -> _Float64:
+        """r(f), ``(n,)``: how near unit rows ``(n, d_new)`` are to those nearest of the bank."""
+        bank = self.bank.astype(np.float64).T
+        count = min(self.nearest, bank.shape[1])
+        found = np.empty(len(mapped))
+        step = max(1, _BLOCK_SCORES // max(1, bank.shape[1]))
+        for start in range(0, len(mapped), step):
+            similar = mapped[start : start + step].astype(np.float64) @ bank
+            highest = np.partition(similar, similar.shape[1] - count, axis=1)[:, -count:]
+            # Sorted, since a sum depends on its order, and equal items are to tie.
+            found[start : start + step] = np.sort(highest, axis=1).mean(axis=1)
+        return found
 
-    def queries(self, new: FloatArray, weight: float) -> FloatArray:
-        """Unit rows ``(q, d_new + 2)`` that search what is stored."""
-        ends = np.tile(np.array([weight, 0.0], dtype=np.float32), (len(new), 1))
-        rows = np.concatenate([new, ends], axis=1) / np.float32(math.hypot(1.0, weight))
+    def vectors(self, mapped: FloatArray, raw: FloatArray) -> FloatArray:
+        """What is stored, ``(n, d_new + 3)`` unit rows; arguments as :meth:`of` takes them."""
+        return self._with(self._pushed(mapped), self.of(mapped, raw))
+
+    def repeated_vectors(self, mapped: FloatArray) -> FloatArray:
+        """The same of items that the map was fitted on: it is surer of them than all this says."""
+        return self._with(mapped.astype(np.float64), np.zeros((len(mapped), 2)))
+
+    def typical_vectors(self, mapped: FloatArray, known: float = 0.0) -> FloatArray:
+        """The same of items that are like any, as those of a sample are to be.
+
+        Args:
+            known: share of the gallery's items that the map repeats.
+        """
+        return self._with(self._pushed(mapped, 1.0 - known), np.zeros((len(mapped), 2)))
+
+    def queries(self, new: FloatArray, weights: OffsetWeights) -> FloatArray:
+        """Unit rows ``(q, d_new + 3)`` that search what is stored."""
+        ends = np.tile(np.array([*weights, 0.0], dtype=np.float32), (len(new), 1))
+        rows = np.concatenate([new, ends], axis=1) / np.float32(weights.length)
         return np.asarray(rows, dtype=np.float32)
 
-    def scores(self, similarities: Any, weight: float) -> FloatArray:
+    def scores(self, similarities: Any, weights: OffsetWeights) -> FloatArray:
         """s, of inner products of such queries and what is stored."""
-        length = math.hypot(1.0, _LARGEST) * math.hypot(1.0, weight)
+        length = self._length * weights.length
         return np.asarray(similarities, dtype=np.float32) * np.float32(length)
 
     @cached_property
@@ -116,19 +193,48 @@ class ItemOffset:
         """Twelve hexadecimal digits that tell it from any other."""
         digest = hashlib.sha256(repr(sorted(self.describe().items())).encode())
         digest.update(self.mean.tobytes())
+        digest.update(self.bank.tobytes())
         return digest.hexdigest()[:12]
 
-    def describe(self) -> dict[str, float]:
-        """All but the mean, as JSON."""
-        names = ("doubt", "typical", "one_encoder", "two_encoders")
-        return {name: float(getattr(self, name)) for name in names}
+    def describe(self) -> dict[str, Any]:
+        """All but the vectors, as JSON."""
+        return {
+            **{name: float(getattr(self, name)) for name in _NUMBERS},
+            "nearest": self.nearest,
+            "one_encoder": list(self.one_encoder),
+            "two_encoders": list(self.two_encoders),
+        }
+
+    def tensors(self) -> dict[str, FloatArray]:
+        """The vectors."""
+        return {"mean": self.mean, "bank": self.bank}
 
     @classmethod
-    def restore(cls, description: Mapping[str, Any], mean: FloatArray) -> ItemOffset:
-        """From :meth:`describe`."""
-        return cls(mean, **{name: float(value) for name, value in description.items()})
+    def restore(
+        cls, description: Mapping[str, Any], tensors: Mapping[str, FloatArray]
+    ) -> ItemOffset:
+        """From :meth:`describe` and :meth:`tensors`."""
+        return cls(
+            tensors["mean"],
+            tensors["bank"],
+            OffsetWeights(*map(float, description["one_encoder"])),
+            OffsetWeights(*map(float, description["two_encoders"])),
+            nearest=int(description["nearest"]),
+            **{name: float(description[name]) for name in _NUMBERS},
+        )
 
-    def _with(self, f: np.ndarray[Any, Any], offset: np.ndarray[Any, Any]) -> FloatArray:
-        rest = np.sqrt(np.maximum(_LARGEST**2 - offset**2, 0.0))
-        rows = np.concatenate([f, offset[:, None], rest[:, None]], axis=1)
-        return np.asarray(rows / math.hypot(1.0, _LARGEST), dtype=np.float32)
+    @cached_property
+    def _length(self) -> float:
+        """L: no stored vector is longer before it is scaled."""
+        # |mu| is at most 1: it is a mean of unit vectors.
+        return math.hypot(1.0 + 2.0 * self.push, _LARGEST, _LARGEST)
+
+    def _pushed(self, mapped: FloatArray, share: float = 1.0) -> _Float64:
+        mu = self.mean.astype(np.float64)
+        return np.asarray(mu + (1.0 + share * self.push) * (mapped.astype(np.float64) - mu))
+
+    def _with(self, pushed: _Float64, offsets: _Float64) -> FloatArray:
+        taken = np.concatenate([pushed, offsets], axis=1)
+        rest = np.sqrt(np.maximum(self._length**2 - (taken * taken).sum(axis=1), 0.0))
+        rows = np.concatenate([taken, rest[:, None]], axis=1)
+        return np.asarray(rows / self._length, dtype=np.float32)

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crossfade.embeddings import FloatArray
+from crossfade.upgrade.item_offset import OffsetWeights
 from crossfade.upgrade.two_encoder import Combiner, SampleScores, TwoEncoder
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class OldSide:
             vectors for side ``items``, the old ones otherwise).
         stored_query: ``(q, d_new)`` for the stored new vectors.
         old_query: ``(q, d_old)`` for the old vectors as well, in two-encoder mode only.
-        offset_weight: of items' offsets in the mode.
+        offset_weights: of items' offsets in the mode, if there are any.
     """
 
     upgrade: Upgrade
@@ -32,7 +33,7 @@ class OldSide:
     stored_query: FloatArray
     old_query: FloatArray | None
     two_encoder: TwoEncoder | None
-    offset_weight: float = 0.0
+    offset_weights: OffsetWeights | None = None
 
     def of(self, rows: slice) -> OldSide:
         """Some of the queries."""
@@ -75,8 +76,8 @@ class OldSide:
 
     def calibrated(self, scores: Any) -> FloatArray:
         """Raw similarities of the searched index, on the new side's scale (one encoder)."""
-        if (offset := self.upgrade.offset) is not None:
-            scores = offset.scores(scores, self.offset_weight)
+        if (offset := self.upgrade.offset) is not None and self.offset_weights is not None:
+            scores = offset.scores(scores, self.offset_weights)
         return self.upgrade.calibration(scores)
 
     @cached_property

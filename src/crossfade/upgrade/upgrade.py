@@ -233,10 +233,10 @@ class Upgrade:
         if self.offset is None:
             return mapped
         vectors = self.offset.vectors(mapped, raw)
-        if self.refit is not None:
-            # Of what it was fitted on, a map is surer than the length of its image can say.
+        if self.refit is not None and self.refit.sample is not None:
+            # Of what it was fitted on, a kernel map is surer than all that can say.
             seen = ~self.refit.fresh(rows)
-            vectors[seen] = self.offset.typical_vectors(mapped[seen])
+            vectors[seen] = self.offset.repeated_vectors(mapped[seen])
         return vectors
 
     @cached_property
@@ -250,7 +250,7 @@ class Upgrade:
             as_gallery = self.forward.with_nugget_share(self.known)
             searched = as_gallery(unit_rows(searched, dim=self.source.dim, name="sample"))
         if self.offset is not None:
-            searched = self.offset.typical_vectors(searched)
+            searched = self.offset.typical_vectors(searched, self.known)
         return searched, self.store_new(self.two_encoder.reference_new)
 
     def refitted(self, extra: Fresh) -> Upgrade:
@@ -283,8 +283,11 @@ class Upgrade:
 
     def with_offset(self, offset: ItemOffset) -> Upgrade:
         """This upgrade with offsets of items, and the old model's share as it is beside them."""
-        assert self.forward is not None and self.refit is not None
-        return replace(self, offset=offset).with_map(self.forward, self.refit.moments.n)
+        assert self.forward is not None
+        with_it = replace(self, offset=offset)
+        return (
+            with_it if self.refit is None else with_it.with_map(self.forward, self.refit.moments.n)
+        )
 
     def repeats(self, old: FloatArray) -> NDArray[np.bool_]:
         """Of which items ``(n, d_old)`` the map gives back the very vectors it was fitted on."""
@@ -349,11 +352,11 @@ class Upgrade:
         if self.interpolation is not None and old is not None:
             mapped_query = self.interpolation(old, mapped_query)
         two = self.two_encoder if mode is Mode.TWO_ENCODER else None
-        weight = 0.0
+        weights = None
         if self.offset is not None:
-            weight = self.offset.weight(two_encoders=two is not None) * (1.0 - self.known)
-            mapped_query = self.offset.queries(mapped_query, weight)
-        return OldSide(self, mapped_query, stored_query, old if two else None, two, weight)
+            weights = self.offset.weights(two_encoders=two is not None).times(1.0 - self.known)
+            mapped_query = self.offset.queries(mapped_query, weights)
+        return OldSide(self, mapped_query, stored_query, old if two else None, two, weights)
 
     def _require_old_side(self, mode: Mode) -> None:
         if mode is Mode.OLD:

@@ -6,8 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from crossfade.bench.dataset import DataSet
-from crossfade.bench.suite import WITH_LABELS, WITHOUT_LABELS, BuildPlan, Setting, Suite
+from crossfade.bench.dataset import LOG_FILE, DataSet
+from crossfade.bench.suite import (
+    WITH_LABELS,
+    WITH_QUERIES,
+    WITHOUT_LABELS,
+    BuildPlan,
+    Setting,
+    Suite,
+)
 from crossfade.bench.suites import emoji, fashion, paper, stamps, text, wesnoth
 from crossfade.errors import InvalidInput
 from crossfade.evaluation.metrics import check_metric
@@ -52,12 +59,14 @@ def _named(name: str) -> list[Suite]:
         return [_own_suite(folder)]
     raise InvalidInput(
         f"there is no suite and no folder {name!r}; `crossfade bench list` shows the suites, and "
-        "a folder of your own holds fit.npz, gallery.npz, and optionally queries.npz, qrels.txt"
+        "a folder of your own holds fit.npz, gallery.npz, and optionally queries.npz, qrels.txt, "
+        "log.npz"
     )
 
 
 def _own_suite(folder: Path) -> Suite:
     DataSet.check(folder)
+    with_queries = (WITH_QUERIES,) if (folder / LOG_FILE).exists() else ()
 
     def build(_: BuildPlan) -> DataSet:
         return DataSet.load(folder)
@@ -68,6 +77,6 @@ def _own_suite(folder: Path) -> Suite:
         summary=f"your own data, {folder}",
         setting=Setting.OWN,
         metric="mrr" if (folder / "qrels.txt").exists() else "map",
-        methods=(*WITHOUT_LABELS, *WITH_LABELS),
+        methods=(*WITHOUT_LABELS, *with_queries, *WITH_LABELS),
         build=build,
     )

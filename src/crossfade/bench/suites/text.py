@@ -1,8 +1,9 @@
 """Text pairs: three corpora, five upgrades, queries that fitting never sees.
 
 The gallery's documents answer the queries; the pairs to fit on are other documents of the same
-corpus, embedded by both models. Where a model is slow, the documents are a fixed sample of the
-corpus, and the seed draws from it.
+corpus, embedded by both models. The log of queries asks for documents that are fitted on, so it
+shares neither queries nor answers with the evaluation. Where a model is slow, the documents are a
+fixed sample of the corpus, and the seed draws from it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from crossfade.bench.models.text import (
     text_model,
 )
 from crossfade.bench.packages import PythonPackage
-from crossfade.bench.suite import WITHOUT_LABELS, BuildPlan, Setting, Suite
+from crossfade.bench.suite import WITH_QUERIES, WITHOUT_LABELS, BuildPlan, Setting, Suite
 from crossfade.bench.suites.corpora import (
     VITAL_PACKAGE,
     Entry,
@@ -34,7 +35,7 @@ from crossfade.bench.suites.corpora import (
     vital_articles,
     wordnet_nouns,
 )
-from crossfade.embeddings import Pairs, Qrels
+from crossfade.embeddings import FloatArray, Pairs, Qrels
 
 __all__ = ["SUITES", "Task", "build"]
 
@@ -47,7 +48,8 @@ class Task:
 
     Attributes:
         gallery, queries: how many of either. pool: documents in all, the rest is fitted on.
-        quick_gallery, quick_queries, quick_pool: the same for a look.
+        log: how many of those are asked for in the log of queries.
+        quick_gallery, quick_queries, quick_pool, quick_log: the same for a look.
     """
 
     corpus: Callable[[], list[Entry]]
@@ -59,6 +61,8 @@ class Task:
     quick_pool: int = 4_000
     quick_gallery: int = 1_000
     quick_queries: int = 200
+    log: int = 2_000
+    quick_log: int = 200
 
 
 def build(task: Task, plan: BuildPlan) -> DataSet:
@@ -70,20 +74,23 @@ def build(task: Task, plan: BuildPlan) -> DataSet:
     order = np.random.default_rng(plan.seed).permutation(len(pool))
     n = plan.size(task.gallery, task.quick_gallery)
     asked = pool[order[: plan.size(task.queries, task.quick_queries)]]
+    logged = pool[order[n:][: plan.size(task.log, task.quick_log)]]
     return DataSet(
         fit=every.subset(order[n:]),
         gallery=every.subset(order[:n]),
         queries=_pairs(task, plan, _FIRST_QUERY_ID + asked, [entries[row].query for row in asked]),
         qrels=Qrels({str(_FIRST_QUERY_ID + row): {str(row): 1} for row in asked}),
+        log=_embed(task.new, [entries[row].query for row in logged], plan),
     )
 
 
 def _pairs(task: Task, plan: BuildPlan, ids: NDArray[Any], texts: Sequence[str]) -> Pairs:
-    old_rows, new_rows = (
-        embed_cached(name, texts, text_model(name), str.encode, plan.say)
-        for name in (task.old, task.new)
-    )
+    old_rows, new_rows = (_embed(name, texts, plan) for name in (task.old, task.new))
     return Pairs.of(ids, old_rows, new_rows, old_name=task.old, new_name=task.new)
+
+
+def _embed(model: str, texts: Sequence[str], plan: BuildPlan) -> FloatArray:
+    return embed_cached(model, texts, text_model(model), str.encode, plan.say)
 
 
 def _suite(name: str, what: str, setting: Setting, task: Task, *needs: PythonPackage) -> Suite:
@@ -93,7 +100,7 @@ def _suite(name: str, what: str, setting: Setting, task: Task, *needs: PythonPac
         summary=f"{what}, {task.old} -> {task.new}",
         setting=setting,
         metric="mrr",
-        methods=WITHOUT_LABELS,
+        methods=(*WITHOUT_LABELS, WITH_QUERIES),
         build=partial(build, task),
         needs=(*packages_of(task.old, task.new), *needs),
     )
