@@ -22,7 +22,7 @@ from crossfade.fit.kernel import fit_forward_kernel
 from crossfade.fit.ordering import with_ordering
 from crossfade.fit.settings import FitSettings
 from crossfade.testing import make_upgrade, make_world
-from crossfade.upgrade import ItemOffset, OffsetWeights, doubt_of, old_share
+from crossfade.upgrade import ItemOffset, OffsetWeights, closeness, doubt_of, old_share
 from crossfade.upgrade.two_encoder import Combiner, SampleScores
 
 RNG = np.random.default_rng(0)
@@ -35,56 +35,79 @@ def with_offset() -> Upgrade:
     return make_upgrade(Side.ITEMS, rho=False, reference_old=SAMPLE, offset=True)
 
 
-def slow_offset(offset: ItemOffset, raw: list[float]) -> tuple[float, float]:
-    """u and v, one number after the other."""
+def slow_offset(offset: ItemOffset, old: list[float], raw: list[float]) -> list[float]:
+    """u, v and t, one number after the other."""
     mean = offset.mean.tolist()
     length = math.sqrt(sum(x * x for x in raw))
     f = [x / length for x in raw]
     hub = sum(x * m for x, m in zip(f, mean, strict=True)) - sum(m * m for m in mean)
     spread = sum((x - m) ** 2 for x, m in zip(raw, mean, strict=True))
     u = -hub + offset.doubt / 2 * (offset.typical - spread)
-    rows = offset.bank.tolist()
-    similar = sorted(sum(x * b for x, b in zip(f, row, strict=True)) for row in rows)
-    nearest = similar[-offset.nearest :]
-    v = offset.usual - sum(nearest) / len(nearest)
-    return min(0.5, max(-0.5, u)), min(0.5, max(-0.5, v))
+    v = offset.usual - slow_closeness(f, offset.bank.tolist(), offset.nearest)
+    t = 0.0
+    if len(offset.old_bank):
+        t = offset.usual_old - slow_closeness(old, offset.old_bank.tolist(), offset.nearest)
+    return [min(0.5, max(-0.5, term)) for term in (u, v, t)]
+
+
+def slow_closeness(row: list[float], bank: list[list[float]], nearest: int) -> float:
+    similar = sorted(sum(x * b for x, b in zip(row, other, strict=True)) for other in bank)
+    highest = similar[-nearest:]
+    return sum(highest) / len(highest)
 
 
 def slow_scores(
-    offset: ItemOffset, queries: NDArray[Any], raw: NDArray[Any], weights: OffsetWeights
+    offset: ItemOffset,
+    queries: NDArray[Any],
+    old: NDArray[Any],
+    raw: NDArray[Any],
+    weights: OffsetWeights,
 ) -> NDArray[np.float64]:
     """s: similarities to what is pushed away from the mean, and the weighted offsets."""
     mu = offset.mean.astype(np.float64)
     pushed = mu + (1 + offset.push) * (unit_rows(raw) - mu)
-    offsets = np.array([slow_offset(offset, row.tolist()) for row in raw])
+    offsets = np.array(
+        [slow_offset(offset, o.tolist(), r.tolist()) for o, r in zip(old, raw, strict=True)]
+    )
     return np.asarray(queries @ pushed.T + offsets @ np.array(weights))
 
 
-WEIGHTS = OffsetWeights(0.3, 0.2), OffsetWeights(0.6, 0.1)
+WEIGHTS = OffsetWeights(0.3, 0.2), OffsetWeights(0.6, 0.1, 0.3)
+NO_OLD_BANK = np.empty((0, 3), np.float32)
 
 
 @given(
     seed=st.integers(0, 99),
     doubt=st.floats(0, 1),
     typical=st.floats(0, 2),
-    weights=st.builds(OffsetWeights, st.floats(0, 1), st.floats(0, 1)),
+    weights=st.builds(OffsetWeights, *[st.floats(0, 1)] * 3),
     push=st.floats(0, 0.2),
     bank=st.sampled_from((1, 2, 9)),
+    old_bank=st.sampled_from((0, 1, 5)),
 )
 def test_a_score_is_the_similarity_and_the_weighted_offset(
-    seed: int, doubt: float, typical: float, weights: OffsetWeights, push: float, bank: int
+    seed: int,
+    doubt: float,
+    typical: float,
+    weights: OffsetWeights,
+    push: float,
+    bank: int,
+    old_bank: int,
 ) -> None:
     rng = np.random.default_rng(seed)
     mean = rng.normal(scale=0.2, size=5).astype(np.float32)
     vectors = unit_rows(rng.normal(size=(bank, 5)))
-    offset = ItemOffset(mean, vectors, *WEIGHTS, doubt, typical, usual=0.4, nearest=2, push=push)
+    old_vectors = unit_rows(rng.normal(size=(old_bank, 3))) if old_bank else NO_OLD_BANK
+    numbers = {"usual": 0.4, "usual_old": 0.2, "nearest": 2, "push": push}
+    offset = ItemOffset(mean, vectors, old_vectors, *WEIGHTS, doubt, typical, **numbers)
+    old = unit_rows(rng.normal(size=(4, 3)))
     raw = rng.normal(scale=0.5, size=(4, 5)).astype(np.float32)
     mapped, queries = unit_rows(raw), unit_rows(rng.normal(size=(3, 5)))
-    stored, asked = offset.vectors(mapped, raw), offset.queries(queries, weights)
+    stored, asked = offset.vectors(old, mapped, raw), offset.queries(queries, weights)
     for rows in (stored, asked):
         assert rows.shape[1] == 5 + offset.extra_dimensions and rows.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
-    wanted = slow_scores(offset, queries, raw, weights)
+    wanted = slow_scores(offset, queries, old, raw, weights)
     np.testing.assert_allclose(offset.scores(asked @ stored.T, weights), wanted, atol=1e-5)
     repeated = offset.scores(asked @ offset.repeated_vectors(mapped).T, weights)
     np.testing.assert_allclose(repeated, queries @ mapped.T, atol=1e-5)
@@ -96,28 +119,34 @@ def test_a_score_is_the_similarity_and_the_weighted_offset(
 
 def test_a_short_image_and_one_far_from_the_mean_are_raised() -> None:
     mean = np.array([0.4, 0.0, 0.0], np.float32)
-    offset = ItemOffset(mean, mean[None], *WEIGHTS, doubt=0.8, typical=0.5)
+    offset = ItemOffset(mean, mean[None], NO_OLD_BANK, *WEIGHTS, doubt=0.8, typical=0.5)
     directions = unit_rows([[0, 1, 0], [0, 1, 0], [0.9, 0.4, 0]])
     raw = directions * np.array([[0.9], [0.5], [0.9]], np.float32)
     weights = OffsetWeights(offset.weights(two_encoders=True).u, 0.0)
     asked = offset.queries(unit_rows([[0, 1, 0]]), weights)
-    sure, unsure, hub = offset.scores(asked @ offset.vectors(directions, raw).T, weights)[0]
+    sure, unsure, hub = offset.scores(
+        asked @ offset.vectors(directions, directions, raw).T, weights
+    )[0]
     assert unsure > sure > hub
     assert sure - hub > 1 - directions[2, 1], "more than it is less similar"
 
 
 def test_what_many_of_the_bank_are_near_to_is_lowered() -> None:
     bank = unit_rows([[1, 0.1, 0], [1, -0.1, 0], [1, 0, 0.1], [0, 0, 1]])
-    offset = ItemOffset(np.zeros(3, np.float32), bank, *WEIGHTS, nearest=3)
-    hub, anywhere, one = offset.of(mapped := unit_rows(np.eye(3)), mapped)[:, 1].tolist()
+    offset = ItemOffset(np.zeros(3, np.float32), bank, -bank, *WEIGHTS, nearest=3)
+    mapped = unit_rows(np.eye(3))
+    hub, anywhere, one = offset.of(mapped, mapped, mapped)[:, 1].tolist()
     assert hub < one < anywhere, "one of the bank alone makes no hub"
-    np.testing.assert_array_equal(offset.of(mapped, mapped)[:1], offset.of(mapped[:1], mapped[:1]))
+    # The same by old vectors, in a bank that is the other way round.
+    old = offset.of(-mapped, mapped, mapped)[:, 2].tolist()
+    assert old == pytest.approx([hub, anywhere, one])
+    alone = offset.of(mapped[:1], mapped[:1], mapped[:1])
+    np.testing.assert_array_equal(offset.of(mapped, mapped, mapped)[:1], alone)
 
 
 def test_a_bank_smaller_than_what_is_nearest_counts_as_a_whole() -> None:
     bank = unit_rows(RNG.normal(size=(2, 3)))
-    few = ItemOffset(np.zeros(3, np.float32), bank, *WEIGHTS, nearest=10)
-    np.testing.assert_allclose(few.closeness(bank), (bank @ bank.T).mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(closeness(bank, bank, 10), (bank @ bank.T).mean(axis=1), atol=1e-6)
 
 
 def test_the_more_pairs_the_more_a_length_means() -> None:
@@ -132,16 +161,16 @@ def test_an_upgrade_scores_by_it_in_either_mode_and_its_space_is_wider() -> None
     upgrade = with_offset()
     plain = replace(upgrade, offset=None)
     assert upgrade.offset is not None and upgrade.mapped is not None and plain.mapped is not None
-    assert upgrade.mapped.dim == plain.mapped.dim + 3 == 23
+    assert upgrade.mapped.dim == plain.mapped.dim + 4 == 24
     assert upgrade.mapped.name != plain.mapped.name and upgrade.id != plain.id
     mapped = upgrade.map_items(OLD)
-    assert mapped is not None and mapped.shape == (25, 23)
+    assert mapped is not None and mapped.shape == (25, 24)
     side, plain_side = upgrade.old_side(NEW), plain.old_side(NEW)
     assert upgrade.forward is not None
     raw = upgrade.forward.raw(OLD)
     queries = plain_side.search_query
     one, two = upgrade.offset.one_encoder, upgrade.offset.two_encoders
-    wanted = upgrade.calibration(slow_scores(upgrade.offset, queries, raw, one))
+    wanted = upgrade.calibration(slow_scores(upgrade.offset, queries, OLD, raw, one))
     np.testing.assert_allclose(side.scores(OLD, mapped), wanted, atol=1e-4)
     queries_old = unit_rows(RNG.normal(size=(6, 12)))
     both = upgrade.old_side(NEW, queries_old, "two-encoder")
@@ -153,13 +182,17 @@ def test_an_upgrade_scores_by_it_in_either_mode_and_its_space_is_wider() -> None
     sample = SampleScores(
         upgrade.calibration(
             slow_scores(
-                upgrade.offset, queries, upgrade.forward.raw(SAMPLE), OffsetWeights(0.0, 0.0)
+                upgrade.offset,
+                queries,
+                SAMPLE,
+                upgrade.forward.raw(SAMPLE),
+                OffsetWeights(0.0, 0.0),
             )
         ),
         queries_old @ SAMPLE.T,
         NEW @ rule.reference_new.T,
     )
-    raised = upgrade.calibration(slow_scores(upgrade.offset, queries, raw, two))
+    raised = upgrade.calibration(slow_scores(upgrade.offset, queries, OLD, raw, two))
     wanted = Combiner(rule, sample).old_side(raised, queries_old @ OLD.T)
     np.testing.assert_allclose(both.scores(OLD, mapped), wanted, atol=1e-3)
 
@@ -198,7 +231,7 @@ def test_what_does_not_fit_is_refused() -> None:
     upgrade = with_offset()
     assert upgrade.offset is not None
     with pytest.raises(InvalidInput, match=r"shape \(3,\), wanted \(20,\)"):
-        narrow = ItemOffset(np.zeros(3, np.float32), np.eye(3, dtype=np.float32), *WEIGHTS)
+        narrow = ItemOffset(np.zeros(3, np.float32), np.eye(3, dtype=np.float32), SAMPLE, *WEIGHTS)
         replace(upgrade, offset=narrow)
     with pytest.raises(InvalidInput, match="forward map alone"):
         replace(make_upgrade(Side.QUERY), offset=upgrade.offset)
@@ -212,6 +245,11 @@ def test_what_does_not_fit_is_refused() -> None:
         replace(upgrade.offset, bank=np.empty((0, 20), np.float32))
     with pytest.raises(InvalidInput, match=r"two_encoders\.v is -1"):
         replace(upgrade.offset, two_encoders=OffsetWeights(0.1, -1.0))
+    with pytest.raises(InvalidInput, match=r"old bank has shape \(7,\)"):
+        replace(upgrade.offset, old_bank=np.ones(7, np.float32))
+    with pytest.raises(InvalidInput, match=r"old bank has shape \(2, 9\), wanted \(m, 12\)"):
+        wide = np.ones((2, 9), np.float32)
+        replace(upgrade, offset=replace(upgrade.offset, old_bank=wide))
     with pytest.raises(InvalidInput, match="usual is inf"):
         replace(upgrade.offset, usual=math.inf)
     with pytest.raises(InvalidInput, match="nearest is 0"):
@@ -226,7 +264,7 @@ def test_what_was_fitted_on_has_no_offset() -> None:
     assert upgrade.offset is not None and upgrade.forward is not None
     mapped = upgrade.map_items(pairs.old)
     assert mapped is not None
-    offsets = mapped[:, -3:-1]
+    offsets = mapped[:, -4:-1]
     assert (offsets[:150] == 0).all() and (offsets[150:] != 0).all()
 
 

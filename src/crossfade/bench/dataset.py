@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crossfade.embeddings import FloatArray, IgnoredItems, Pairs, Qrels, unit_rows
-from crossfade.embeddings.queries import new_queries
+from crossfade.embeddings import IgnoredItems, Pairs, Qrels, QueryLog
 from crossfade.errors import DataFileError
 
 __all__ = ["LOG_FILE", "DataSet"]
@@ -27,8 +26,8 @@ class DataSet:
         queries: None where the gallery's items are the queries, each leaving itself out.
         qrels: what is relevant; None where items of the query's label are.
         ignored: items that some queries leave out of their ranking.
-        log: ``(q, d_new)`` other queries, for methods that learn from a log; none of them asks for
-            an item of the gallery.
+        log: other queries, for methods that learn from a log; none of them asks for an item of the
+            gallery.
     """
 
     fit: Pairs
@@ -36,13 +35,13 @@ class DataSet:
     queries: Pairs | None = None
     qrels: Qrels | None = None
     ignored: IgnoredItems | None = None
-    log: FloatArray | None = None
+    log: QueryLog | None = None
 
     @classmethod
     def load(cls, folder: Path) -> DataSet:
         """Read ``fit`` and ``gallery``, and if they are there ``queries``, ``qrels.txt``,
-        ``ignored.txt``, ``log.npz`` (``new`` alone). Pairs are ``.npz``, ``.parquet``, or a folder
-        of ``.npy`` files.
+        ``ignored.txt``, ``log.npz`` (a :class:`QueryLog`). Pairs are ``.npz``, ``.parquet``, or a
+        folder of ``.npy`` files.
 
         Raises:
             DataFileError: a file that is missing or can't be read.
@@ -58,7 +57,7 @@ class DataSet:
             queries=None if queries is None else Pairs.load(queries),
             qrels=Qrels.load(qrels) if qrels.exists() else None,
             ignored=IgnoredItems.load(ignored) if ignored.exists() else None,
-            log=unit_rows(new_queries(log), dim=pairs.target.dim, name=f"{log}: new")
+            log=QueryLog.load(log).checked(pairs.source.dim, pairs.target.dim)
             if log.exists()
             else None,
         )
@@ -94,7 +93,7 @@ class DataSet:
         if self.ignored is not None:
             _write_lines(folder / "ignored.txt", self.ignored.lines())
         if self.log is not None:
-            np.savez(folder / LOG_FILE, new=self.log)
+            self.log.save(folder / LOG_FILE)
         self.gallery.save(folder / "gallery.npz")
 
     @property
@@ -117,7 +116,8 @@ class DataSet:
         ):
             digest.update(("\n".join(lines) + "\0").encode())
         if with_log and self.log is not None:
-            digest.update(np.ascontiguousarray(self.log).tobytes())
+            for rows in self.log.arrays().values():
+                digest.update(np.ascontiguousarray(rows).tobytes())
         return digest.hexdigest()
 
 

@@ -9,8 +9,7 @@ import typer
 
 from crossfade.cli.output import fit_progress, message, print_json
 from crossfade.durable import check_folder
-from crossfade.embeddings import Pairs
-from crossfade.embeddings.queries import new_queries
+from crossfade.embeddings import Pairs, QueryLog
 from crossfade.errors import InvalidInput
 from crossfade.fit.api import fit as fit_pairs
 from crossfade.fit.methods import METHODS, method_named
@@ -33,7 +32,7 @@ def fit(
     ] = False,
     queries: Annotated[
         Path | None,
-        typer.Option(help=".npz with new (q, d_new): real queries, to learn which items are hubs."),
+        typer.Option(help=".npz: new (q, d_new), old if you have it: a log of real queries."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of splits, weights and batches.")] = 0,
     old_name: Annotated[str, typer.Option(help="What to call the old model's space.")] = "old",
@@ -59,7 +58,7 @@ def fit(
     settings: dict[str, Any] = (
         {"seed": seed} if epochs is None else {"seed": seed, "epochs": epochs}
     )
-    asked = None if queries is None else new_queries(queries)
+    asked = None if queries is None else QueryLog.load(queries)
     with fit_progress() as progress:
         upgrade = fit_pairs(
             loaded, method, queries=asked, progress=progress, pairs_file=pairs, **settings

@@ -3,6 +3,7 @@
 from crossfade.embeddings.ignored import IgnoredItems
 from crossfade.embeddings.pairs import Pairs
 from crossfade.embeddings.qrels import Qrels
+from crossfade.embeddings.queries import QueryLog
 from crossfade.embeddings.space import Space
 from crossfade.embeddings.vectors import FloatArray, Ids, as_ids, normalise, unit_rows
 
@@ -12,6 +13,7 @@ __all__ = [
     "IgnoredItems",
     "Pairs",
     "Qrels",
+    "QueryLog",
     "Space",
     "as_ids",
     "normalise",

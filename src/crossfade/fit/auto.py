@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.embeddings import FloatArray, Pairs
+from crossfade.embeddings import Pairs, QueryLog
 from crossfade.fit.held_out import HeldOutCurve, Split, held_out_curves
 from crossfade.fit.item_offset import with_item_offset
 from crossfade.fit.methods import METHODS, Method
@@ -44,7 +44,7 @@ def choose(
     split: Split | None,
     settings: FitSettings,
     progress: ProgressCallback | None,
-    queries: FloatArray | None = None,
+    queries: QueryLog | None = None,
 ) -> tuple[Upgrade, dict[str, Any]]:
     """Fit all candidates on the fitting pairs and keep the best on the held-out pairs.
 

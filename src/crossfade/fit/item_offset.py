@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crossfade.embeddings import FloatArray, Pairs
-from crossfade.upgrade import ItemOffset, OffsetWeights, Upgrade, doubt_of
+from crossfade.embeddings import FloatArray, Pairs, QueryLog
+from crossfade.upgrade import ItemOffset, OffsetWeights, Upgrade, closeness, doubt_of
 
 __all__ = ["with_item_offset"]
 
 _MOST_ITEMS = 1_000
 _MOST_QUERIES = 2_000
+_LITTLE_UNEXPLAINED = 0.25
+"""A map that leaves less of the new space's variance unexplained needs less of all this."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,16 @@ class _Rule:
     push: float
 
 
-_BY_ITEMS = _Rule(OffsetWeights(0.3, 0.25), OffsetWeights(0.6, 0.1), nearest=10, push=0.04)
+_BY_ITEMS = _Rule(OffsetWeights(0.3, 0.25), OffsetWeights(0.6, 0.05, 0.25), nearest=10, push=0.04)
 _BY_QUERIES = _Rule(OffsetWeights(0.1, 0.4), OffsetWeights(0.2, 0.7), nearest=3, push=0.04)
 """Real queries tell hubs better than anything else does, so less is left to u."""
+_BY_QUERIES_OF_BOTH = replace(_BY_QUERIES, two_encoders=OffsetWeights(0.2, 0.5, 0.5))
 _OF_QUERIES_ALONE = _Rule(OffsetWeights(0.0, 0.4), OffsetWeights(0.0, 0.5), nearest=3, push=0.0)
 """Lengths of networks mean nothing, and those of a ridge of many pairs little."""
 
 
 def with_item_offset(
-    judged: Upgrade, final: Upgrade, held_out: Pairs, queries: FloatArray | None = None
+    judged: Upgrade, final: Upgrade, held_out: Pairs, queries: QueryLog | None = None
 ) -> tuple[Upgrade, Upgrade]:
     """Both upgrades with an offset if theirs is a kernel map, or will be, or queries are given.
 
@@ -41,34 +44,53 @@ def with_item_offset(
 
     Args:
         judged: fitted without ``held_out``. final: the one that is handed on.
-        queries: ``(q, d_new)`` real queries, none of which is evaluated on.
+        queries: real ones, none of which is evaluated on.
     """
     lengths = _Lengths.of(judged, final)
     if judged.forward is None or (lengths is None and queries is None) or final.rho is not None:
         return judged, final
     count = min(_MOST_ITEMS, len(held_out))
     rows = np.linspace(0, len(held_out) - 1, count).round().astype(np.intp)
-    raw = judged.forward.raw(held_out.old_rows(rows))
-    if queries is not None:
-        rule = _OF_QUERIES_ALONE if lengths is None else _BY_QUERIES
-        bank = queries[np.random.default_rng(0).permutation(len(queries))[:_MOST_QUERIES]]
-    else:
-        assert lengths is not None
-        rule, bank = _BY_ITEMS, lengths.items
+    old = held_out.old_rows(rows)
+    raw = judged.forward.raw(old)
+    mapped, new = judged.forward.scaled(raw), held_out.new_rows(rows)
+    bank = lengths.items if queries is None and lengths is not None else queries
+    assert bank is not None
+    bank = bank.sample(_MOST_QUERIES)
+    rule = _rule(queries, lengths)
+    none = np.empty((0, final.source.dim), np.float32)
     mean = np.zeros(final.target.dim, np.float32) if lengths is None else lengths.mean
+    needed = min(1.0, _unexplained(mapped, new) / _LITTLE_UNEXPLAINED)
     offset = ItemOffset(
         mean,
-        np.ascontiguousarray(bank, dtype=np.float32),
-        one_encoder=rule.one_encoder,
-        two_encoders=rule.two_encoders,
+        np.ascontiguousarray(bank.new, dtype=np.float32),
+        none if bank.old is None else np.ascontiguousarray(bank.old, dtype=np.float32),
+        rule.one_encoder.times(needed),
+        rule.two_encoders.times(needed),
         doubt=0.0 if lengths is None else lengths.doubt,
         typical=float(((raw - mean).astype(np.float64) ** 2).sum(axis=1).mean()),
         nearest=rule.nearest,
-        push=rule.push,
+        push=rule.push * needed,
     )
-    usual = float(offset.closeness(judged.forward.scaled(raw)).mean())
-    offset = replace(offset, usual=usual)
+    usual = float(closeness(mapped, offset.bank, rule.nearest).mean())
+    usual_old = 0.0 if bank.old is None else float(closeness(old, bank.old, rule.nearest).mean())
+    offset = replace(offset, usual=usual, usual_old=usual_old)
     return judged.with_offset(offset), final.with_offset(offset)
+
+
+def _rule(queries: QueryLog | None, lengths: _Lengths | None) -> _Rule:
+    if queries is None:
+        return _BY_ITEMS
+    if lengths is None:
+        return _OF_QUERIES_ALONE
+    return _BY_QUERIES if queries.old is None else _BY_QUERIES_OF_BOTH
+
+
+def _unexplained(mapped: FloatArray, new: FloatArray) -> float:
+    """Squared error of mapped items relative to the variance of their new vectors."""
+    error = ((new - mapped).astype(np.float64) ** 2).sum(axis=1).mean()
+    variance = new.astype(np.float64).var(axis=0).sum()
+    return float(error / max(variance, 1e-9))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,22 +99,22 @@ class _Lengths:
 
     Attributes:
         mean: ``(d_new,)`` of the new space. doubt: a.
-        items: ``(m, d_new)`` some that were fitted on.
+        items: some that were fitted on.
     """
 
     mean: FloatArray
     doubt: float
-    items: FloatArray
+    items: QueryLog
 
     @classmethod
     def of(cls, judged: Upgrade, final: Upgrade) -> _Lengths | None:
         """Of kernel maps, and of maps that will be; None for others."""
         if final.refit is None or judged.refit is None or judged.refit.sample is None:
             return None
-        moments = final.refit.moments
+        moments, sample = final.refit.moments, judged.refit.sample
         return cls(
             moments.mean_y.astype(np.float32),
             doubt_of(moments.n / max(final.source.dim, final.target.dim)),
             # In random order, so that what comes first is a sample too.
-            judged.refit.sample.new[:_MOST_ITEMS],
+            QueryLog(sample.new[:_MOST_ITEMS], sample.old[:_MOST_ITEMS]),
         )

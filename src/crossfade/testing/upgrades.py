@@ -61,23 +61,25 @@ def make_upgrade(
         rho=linear(dim_new, dim_new) if rho else None,
         calibration=Calibration.affine(0.8, 0.1) if calibration is None else calibration,
         two_encoder=two_encoder,
-        offset=_random_offset(dim_new, seed) if offset else None,
+        offset=_random_offset(dim_old, dim_new, seed) if offset else None,
     )
 
 
-def _random_offset(dim: int, seed: int) -> ItemOffset:
+def _random_offset(dim_old: int, dim: int, seed: int) -> ItemOffset:
     rng = np.random.default_rng([seed, 1])
     mean = rng.normal(scale=0.1, size=dim).astype(np.float32)
-    bank = normalise(rng.normal(size=(40, dim)))
+    bank, old_bank = (normalise(rng.normal(size=(40, width))) for width in (dim, dim_old))
     # Random maps give images of lengths about the root of their width.
     return ItemOffset(
         mean,
         bank,
+        old_bank,
         OffsetWeights(0.3, 0.2),
-        OffsetWeights(0.6, 0.1),
+        OffsetWeights(0.6, 0.1, 0.3),
         doubt=0.5 / dim,
         typical=float(dim),
         usual=0.5,
+        usual_old=0.4,
         nearest=3,
         push=0.05,
     )

@@ -9,12 +9,14 @@ near the mean is near to every query; of hubs of other kinds a bank of vectors t
 for, or may be: what is near to many of them is near to any query, and says little by it. And
 regression draws all images *together*. So a mapped item scores
 
-    s = <q, f'> + w_u u + w_v v,    f' = mu + (1 + push) (f - mu)
+    s = <q, f'> + w_u u + w_v v + w_t t,    f' = mu + (1 + push) (f - mu)
     u = |mu|^2 - <f, mu> + (a / 2) (typical - |raw - mu|^2)
-    v = usual - r(f)
+    v = usual - r(f),    t = usual_old - r(o)
 
 with ``raw`` the regression's image, ``f`` the same at unit length, ``mu`` the mean of the new
-space, and ``r(f)`` the mean of the similarities of f to those of the bank that are nearest to it.
+space, ``r(f)`` the mean of the similarities of f to those of the bank that are nearest to it, and
+``r(o)`` that of the item's old vector in a bank of old vectors, for what the old model takes for
+near anything where its own view of an item counts too.
 u is what is left of a Gaussian log-likelihood ratio of "q was asked for this item" when all that
 depends on the query alone is taken away: with a = 1 the score is the Euclidean distance to the
 regression's image. The more pairs a dimension a map was fitted on, the more its lengths mean. ``r``
@@ -23,9 +25,9 @@ Without Parallel Data*, ICLR 2018), which with real queries as its bank is known
 normalisation (Bogolin et al., CVPR 2022). See ``docs/experiments.md``, "Offsets of items".
 
 A store that knows unit vectors and their inner products alone keeps it all the same: the vector
-``(f', u, v, sqrt(L^2 - |f'|^2 - u^2 - v^2)) / L`` is one, and so is the query ``(q, w_u, w_v, 0)``
-over its length (the reduction of Bachrach et al., *Speeding Up the Xbox Recommender System*, RecSys
-2014).
+``(f', u, v, t, sqrt(L^2 - |f'|^2 - u^2 - v^2 - t^2)) / L`` is one, and so is the query
+``(q, w_u, w_v, w_t, 0)`` over its length (the reduction of Bachrach et al., *Speeding Up the Xbox
+Recommender System*, RecSys 2014).
 """
 
 from __future__ import annotations
@@ -43,14 +45,14 @@ from numpy.typing import NDArray
 from crossfade.embeddings import FloatArray
 from crossfade.errors import InvalidInput
 
-__all__ = ["ItemOffset", "OffsetWeights", "doubt_of"]
+__all__ = ["ItemOffset", "OffsetWeights", "closeness", "doubt_of"]
 
 _LARGEST = 0.5
-"""Of u, and of v, either way."""
-_EXTRA_DIMENSIONS = 3
+"""Of each of u, v and t, either way."""
+_TERMS = 3
 _DOUBT_AT_ONE, _DOUBT_PER_DECADE = 0.53, 0.2
 _LEAST_DOUBT, _MOST_DOUBT = 0.3, 0.85
-_NUMBERS = ("doubt", "typical", "usual", "push")
+_NUMBERS = ("doubt", "typical", "usual", "usual_old", "push")
 _BLOCK_SCORES = 2**22
 
 _Float64 = NDArray[np.float64]
@@ -62,20 +64,35 @@ def doubt_of(pairs_per_dimension: float) -> float:
     return min(_MOST_DOUBT, max(_LEAST_DOUBT, doubt))
 
 
+def closeness(rows: FloatArray, bank: FloatArray, nearest: int) -> _Float64:
+    """r, ``(n,)``: how near unit rows ``(n, d)`` are to those nearest of a bank ``(m, d)``."""
+    columns = bank.astype(np.float64).T
+    count = min(nearest, len(bank))
+    found = np.empty(len(rows))
+    step = max(1, _BLOCK_SCORES // len(bank))
+    for start in range(0, len(rows), step):
+        similar = rows[start : start + step].astype(np.float64) @ columns
+        highest = np.partition(similar, len(bank) - count, axis=1)[:, -count:]
+        # Sorted, since a sum depends on its order, and equal items are to tie.
+        found[start : start + step] = np.sort(highest, axis=1).mean(axis=1)
+    return found
+
+
 class OffsetWeights(NamedTuple):
-    """w_u and w_v in a mode."""
+    """w_u, w_v and w_t in a mode."""
 
     u: float
     v: float
+    t: float = 0.0
 
     def times(self, share: float) -> OffsetWeights:
         """A share of them."""
-        return OffsetWeights(self.u * share, self.v * share)
+        return OffsetWeights(*(share * weight for weight in self))
 
     @property
     def length(self) -> float:
         """Of a unit query with these beside it."""
-        return math.hypot(1.0, self.u, self.v)
+        return math.hypot(1.0, *self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,22 +102,25 @@ class ItemOffset:
     Attributes:
         mean: ``(d_new,)`` mu.
         bank: ``(m, d_new)`` unit vectors, of queries or of items, at least one.
+        old_bank: ``(m, d_old)`` the same in the old space; of none, t is nothing.
         one_encoder, two_encoders: the weights in either mode; in the latter the old model's own
             score holds in check what is raised too much.
         doubt: a, mostly 0 to 1.
-        typical: mean of ``|raw - mu|^2``, usual: of r(f), over items that the map was not
-            fitted on.
+        typical: mean of ``|raw - mu|^2``, usual: of r(f), usual_old: of r(o), over items that the
+            map was not fitted on.
         nearest: how many of the bank r(f) is the mean of.
         push: by how much mapped vectors are moved away from the mean.
     """
 
     mean: FloatArray
     bank: FloatArray
+    old_bank: FloatArray
     one_encoder: OffsetWeights
     two_encoders: OffsetWeights
     doubt: float = 0.0
     typical: float = 0.0
     usual: float = 0.0
+    usual_old: float = 0.0
     nearest: int = 1
     push: float = 0.0
 
@@ -114,8 +134,13 @@ class ItemOffset:
             raise InvalidInput(
                 f"an item offset's bank has shape {shape}, wanted (m, {len(self.mean)}), m > 0"
             )
-        if not -math.inf < self.usual < math.inf:
-            raise InvalidInput(f"an item offset's usual is {self.usual}, wanted a number")
+        if self.old_bank.ndim != 2:
+            raise InvalidInput(
+                f"an item offset's old bank has shape {self.old_bank.shape}, wanted (m, d_old)"
+            )
+        for name in ("usual", "usual_old"):
+            if not math.isfinite(value := getattr(self, name)):
+                raise InvalidInput(f"an item offset's {name} is {value}, wanted a number")
         named = {name: getattr(self, name) for name in ("doubt", "typical", "push")}
         for mode in ("one_encoder", "two_encoders"):
             named |= {f"{mode}.{name}": x for name, x in getattr(self, mode)._asdict().items()}
@@ -128,46 +153,38 @@ class ItemOffset:
     @property
     def extra_dimensions(self) -> int:
         """How many the stored vectors have beside those of the new space."""
-        return _EXTRA_DIMENSIONS
+        return _TERMS + 1
 
     def weights(self, *, two_encoders: bool) -> OffsetWeights:
         """Those of this mode."""
         return self.two_encoders if two_encoders else self.one_encoder
 
-    def of(self, mapped: FloatArray, raw: FloatArray) -> _Float64:
-        """u and v, ``(n, 2)``.
+    def of(self, old: FloatArray, mapped: FloatArray, raw: FloatArray) -> _Float64:
+        """u, v and t, ``(n, 3)``.
 
         Args:
-            mapped: ``(n, d_new)`` unit rows. raw: ``(n, d_new)``, before scaling.
+            old: ``(n, d_old)`` unit rows. mapped: ``(n, d_new)``, their images, unit rows.
+            raw: ``(n, d_new)``, the images before scaling.
         """
         # In float64, for what equal items must: tie, see Affine.
         mu = self.mean.astype(np.float64)
         f, image = mapped.astype(np.float64), raw.astype(np.float64) - mu
         hub = (f * mu).sum(axis=1) - mu @ mu
         surer = (image * image).sum(axis=1) - self.typical
-        u, v = -hub - self.doubt / 2 * surer, self.usual - self.closeness(mapped)
-        return np.asarray(np.clip(np.stack([u, v], axis=1), -_LARGEST, _LARGEST))
+        u = -hub - self.doubt / 2 * surer
+        v = self.usual - closeness(mapped, self.bank, self.nearest)
+        t = np.zeros(len(old))
+        if len(self.old_bank):
+            t = self.usual_old - closeness(old, self.old_bank, self.nearest)
+        return np.asarray(np.clip(np.stack([u, v, t], axis=1), -_LARGEST, _LARGEST))
 
-    def closeness(self, mapped: FloatArray) -> _Float64:
-        """r(f), ``(n,)``: how near unit rows ``(n, d_new)`` are to those nearest of the bank."""
-        bank = self.bank.astype(np.float64).T
-        count = min(self.nearest, bank.shape[1])
-        found = np.empty(len(mapped))
-        step = max(1, _BLOCK_SCORES // max(1, bank.shape[1]))
-        for start in range(0, len(mapped), step):
-            similar = mapped[start : start + step].astype(np.float64) @ bank
-            highest = np.partition(similar, similar.shape[1] - count, axis=1)[:, -count:]
-            # Sorted, since a sum depends on its order, and equal items are to tie.
-            found[start : start + step] = np.sort(highest, axis=1).mean(axis=1)
-        return found
-
-    def vectors(self, mapped: FloatArray, raw: FloatArray) -> FloatArray:
-        """What is stored, ``(n, d_new + 3)`` unit rows; arguments as :meth:`of` takes them."""
-        return self._with(self._pushed(mapped), self.of(mapped, raw))
+    def vectors(self, old: FloatArray, mapped: FloatArray, raw: FloatArray) -> FloatArray:
+        """What is stored, ``(n, d_new + 4)`` unit rows; arguments as :meth:`of` takes them."""
+        return self._with(self._pushed(mapped), self.of(old, mapped, raw))
 
     def repeated_vectors(self, mapped: FloatArray) -> FloatArray:
         """The same of items that the map was fitted on: it is surer of them than all this says."""
-        return self._with(mapped.astype(np.float64), np.zeros((len(mapped), 2)))
+        return self._with(mapped.astype(np.float64), np.zeros((len(mapped), _TERMS)))
 
     def typical_vectors(self, mapped: FloatArray, known: float = 0.0) -> FloatArray:
         """The same of items that are like any, as those of a sample are to be.
@@ -175,10 +192,10 @@ class ItemOffset:
         Args:
             known: share of the gallery's items that the map repeats.
         """
-        return self._with(self._pushed(mapped, 1.0 - known), np.zeros((len(mapped), 2)))
+        return self._with(self._pushed(mapped, 1.0 - known), np.zeros((len(mapped), _TERMS)))
 
     def queries(self, new: FloatArray, weights: OffsetWeights) -> FloatArray:
-        """Unit rows ``(q, d_new + 3)`` that search what is stored."""
+        """Unit rows ``(q, d_new + 4)`` that search what is stored."""
         ends = np.tile(np.array([*weights, 0.0], dtype=np.float32), (len(new), 1))
         rows = np.concatenate([new, ends], axis=1) / np.float32(weights.length)
         return np.asarray(rows, dtype=np.float32)
@@ -194,6 +211,7 @@ class ItemOffset:
         digest = hashlib.sha256(repr(sorted(self.describe().items())).encode())
         digest.update(self.mean.tobytes())
         digest.update(self.bank.tobytes())
+        digest.update(self.old_bank.tobytes())
         return digest.hexdigest()[:12]
 
     def describe(self) -> dict[str, Any]:
@@ -207,7 +225,7 @@ class ItemOffset:
 
     def tensors(self) -> dict[str, FloatArray]:
         """The vectors."""
-        return {"mean": self.mean, "bank": self.bank}
+        return {"mean": self.mean, "bank": self.bank, "old_bank": self.old_bank}
 
     @classmethod
     def restore(
@@ -217,6 +235,7 @@ class ItemOffset:
         return cls(
             tensors["mean"],
             tensors["bank"],
+            tensors["old_bank"],
             OffsetWeights(*map(float, description["one_encoder"])),
             OffsetWeights(*map(float, description["two_encoders"])),
             nearest=int(description["nearest"]),
@@ -227,7 +246,7 @@ class ItemOffset:
     def _length(self) -> float:
         """L: no stored vector is longer before it is scaled."""
         # |mu| is at most 1: it is a mean of unit vectors.
-        return math.hypot(1.0 + 2.0 * self.push, _LARGEST, _LARGEST)
+        return math.hypot(1.0 + 2.0 * self.push, *[_LARGEST] * _TERMS)
 
     def _pushed(self, mapped: FloatArray, share: float = 1.0) -> _Float64:
         mu = self.mean.astype(np.float64)

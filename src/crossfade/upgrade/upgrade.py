@@ -173,6 +173,11 @@ class Upgrade:
                 f"an item offset's mean has shape {self.offset.mean.shape}, "
                 f"wanted ({self.target.dim},)"
             )
+        if self.offset.old_bank.shape[1] != self.source.dim:
+            raise InvalidInput(
+                f"an item offset's old bank has shape {self.offset.old_bank.shape}, "
+                f"wanted (m, {self.source.dim})"
+            )
 
     @cached_property
     def id(self) -> str:
@@ -232,7 +237,7 @@ class Upgrade:
         mapped = self.forward.scaled(raw)
         if self.offset is None:
             return mapped
-        vectors = self.offset.vectors(mapped, raw)
+        vectors = self.offset.vectors(rows, mapped, raw)
         if self.refit is not None and self.refit.sample is not None:
             # Of what it was fitted on, a kernel map is surer than all that can say.
             seen = ~self.refit.fresh(rows)

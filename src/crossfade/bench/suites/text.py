@@ -35,7 +35,7 @@ from crossfade.bench.suites.corpora import (
     vital_articles,
     wordnet_nouns,
 )
-from crossfade.embeddings import FloatArray, Pairs, Qrels
+from crossfade.embeddings import FloatArray, Pairs, Qrels, QueryLog
 
 __all__ = ["SUITES", "Task", "build"]
 
@@ -75,12 +75,13 @@ def build(task: Task, plan: BuildPlan) -> DataSet:
     n = plan.size(task.gallery, task.quick_gallery)
     asked = pool[order[: plan.size(task.queries, task.quick_queries)]]
     logged = pool[order[n:][: plan.size(task.log, task.quick_log)]]
+    log = [entries[row].query for row in logged]
     return DataSet(
         fit=every.subset(order[n:]),
         gallery=every.subset(order[:n]),
         queries=_pairs(task, plan, _FIRST_QUERY_ID + asked, [entries[row].query for row in asked]),
         qrels=Qrels({str(_FIRST_QUERY_ID + row): {str(row): 1} for row in asked}),
-        log=_embed(task.new, [entries[row].query for row in logged], plan),
+        log=QueryLog(*(_embed(model, log, plan) for model in (task.new, task.old))),
     )
 
 
