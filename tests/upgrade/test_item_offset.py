@@ -124,9 +124,8 @@ def test_a_short_image_and_one_far_from_the_mean_are_raised() -> None:
     raw = directions * np.array([[0.9], [0.5], [0.9]], np.float32)
     weights = OffsetWeights(offset.weights(two_encoders=True).u, 0.0)
     asked = offset.queries(unit_rows([[0, 1, 0]]), weights)
-    sure, unsure, hub = offset.scores(
-        asked @ offset.vectors(directions, directions, raw).T, weights
-    )[0]
+    stored = offset.vectors(directions, directions, raw)
+    sure, unsure, hub = offset.scores(asked @ stored.T, weights)[0]
     assert unsure > sure > hub
     assert sure - hub > 1 - directions[2, 1], "more than it is less similar"
 
@@ -179,16 +178,9 @@ def test_an_upgrade_scores_by_it_in_either_mode_and_its_space_is_wider() -> None
     # By hand: the sample's items have no offset, the gallery's have it in full; all are pushed.
     rule = upgrade.two_encoder
     assert rule is not None
+    images, nothing = upgrade.forward.raw(SAMPLE), OffsetWeights(0.0, 0.0)
     sample = SampleScores(
-        upgrade.calibration(
-            slow_scores(
-                upgrade.offset,
-                queries,
-                SAMPLE,
-                upgrade.forward.raw(SAMPLE),
-                OffsetWeights(0.0, 0.0),
-            )
-        ),
+        upgrade.calibration(slow_scores(upgrade.offset, queries, SAMPLE, images, nothing)),
         queries_old @ SAMPLE.T,
         NEW @ rule.reference_new.T,
     )
@@ -199,7 +191,7 @@ def test_an_upgrade_scores_by_it_in_either_mode_and_its_space_is_wider() -> None
 
 def test_what_a_map_repeats_counts_as_backfilled() -> None:
     upgrade = with_offset().with_known(1.0)
-    assert upgrade.old_side(NEW).offset_weights == (0.0, 0.0)
+    assert upgrade.old_side(NEW).offset_weights == (0.0, 0.0, 0.0)
     queries_old = unit_rows(RNG.normal(size=(6, 12)))
     side = upgrade.old_side(NEW, queries_old, "two-encoder")
     new, old = NEW @ unit_rows(RNG.normal(size=(9, 20))).T, queries_old @ OLD[:9].T
