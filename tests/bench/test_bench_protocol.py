@@ -13,9 +13,11 @@ from crossfade.baselines import evaluate_merge
 from crossfade.bench import BenchPlan, BuildPlan, DataSet, Ledger, run_suites
 from crossfade.bench.ledger import RunKey
 from crossfade.bench.measure import EVERY_METHOD, check_method, is_method
+from crossfade.embeddings import QueryLog
 from crossfade.errors import BenchIncomplete, InvalidInput
 from crossfade.evaluation import METRICS, evaluate
 from crossfade.fit.api import fit
+from crossfade.testing import make_world
 
 
 def finished(path: Path) -> list[tuple[Any, ...]]:
@@ -178,4 +180,28 @@ def test_an_unknown_method_or_suffix_is_refused(name: str) -> None:
 
 def test_every_method_is_one() -> None:
     assert all(is_method(name) for name in EVERY_METHOD)
-    assert {"rank_merge+z_score", "rank_merge+isotonic", "auto+labels"} < {*EVERY_METHOD}
+    wanted = {"rank_merge+z_score", "rank_merge+isotonic", "auto+labels", "auto+queries"}
+    assert wanted < {*EVERY_METHOD}
+
+
+def test_a_log_of_queries_is_for_the_methods_that_ask_for_it(tmp_path: Path) -> None:
+    log = make_world(items=10, queries=240, classes=6, seed=5).queries
+    logged = QueryLog(log.new_rows(), log.old_rows())
+
+    def build(plan: BuildPlan) -> DataSet:
+        return replace(small_data(plan.seed), log=logged)
+
+    told, path = Told(), tmp_path / "runs.jsonl"
+    suites = [replace(small_suite("with"), build=build), small_suite("without")]
+    plan = BenchPlan(suites, [0], methods=["forward_ridge", "forward_ridge+queries"])
+    run_suites(plan, Ledger(path), told)
+    runs = {(run["suite"], run["method"]): run for run in Ledger(path).runs}
+    assert runs.keys() == {
+        ("with", "forward_ridge"),
+        ("with", "forward_ridge+queries"),
+        ("without", "forward_ridge"),
+    }
+    curves = {key: run["curve"]["map"] for key, run in runs.items()}
+    assert curves["with", "forward_ridge"] == curves["without", "forward_ridge"]
+    assert curves["with", "forward_ridge+queries"] != curves["with", "forward_ridge"]
+    assert any("left out, it needs a log of queries" in line for line in told.lines)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crossfade.bench import DataSet
-from crossfade.embeddings import IgnoredItems, Qrels
+from crossfade.embeddings import IgnoredItems, Qrels, QueryLog
 from crossfade.errors import DataFileError
 from crossfade.testing import make_world
 
@@ -41,6 +41,24 @@ def test_without_queries_the_gallery_asks(tmp_path: Path) -> None:
     data.save(tmp_path)
     again = DataSet.load(tmp_path)
     assert (again.queries, again.qrels, again.ignored) == (None, None, None)
+
+
+def test_a_log_of_queries_is_kept_and_counts_only_for_what_was_learned_from_it(
+    tmp_path: Path,
+) -> None:
+    data = with_queries()
+    rng = np.random.default_rng(0)
+    new, old = rng.normal(size=(7, data.fit.target.dim)), rng.normal(size=(7, data.fit.source.dim))
+    log = QueryLog(new, old).checked(data.fit.source.dim, data.fit.target.dim)
+    logged = replace(data, log=log)
+    logged.save(tmp_path)
+    again = DataSet.load(tmp_path)
+    assert again.log is not None and len(again.log) == 7
+    assert again.fingerprint(with_log=True) == logged.fingerprint(with_log=True)
+    assert logged.fingerprint() == data.fingerprint() == data.fingerprint(with_log=True)
+    others = (replace(data, log=QueryLog(log.new)), replace(data, log=log.sample(6)))
+    prints = {one.fingerprint(with_log=True) for one in (data, logged, *others)}
+    assert len(prints) == 4
 
 
 def test_everything_is_in_the_fingerprint() -> None:

@@ -264,3 +264,31 @@ def test_models_are_called_as_they_are_named(files: Path, run: Run) -> None:
         *("--queries", files / "queries.npz", "--compare", "rank_merge"),
     )
     assert done.code == 0, done.err
+
+
+def test_a_log_of_queries_is_used_and_a_method_without_use_for_it_says_so(
+    run: Run, files: Path
+) -> None:
+    rows = np.random.default_rng(8).normal(size=(300, 32))
+    np.savez(files / "log.npz", new=rows[:, :20], old=rows[:, 20:])
+    fit = ("fit", files / "fit.npz", "--queries", files / "log.npz", "--method")
+    outcome = run(*fit, "forward_ridge", "--out", files / "up", "--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["report"]["queries_used"] == 300
+    assert "no use" not in outcome.err
+    offset = Upgrade.load(files / "up").offset
+    assert offset is not None and len(offset.bank) == 300
+    outcome = run(*fit, "rank_merge", "--out", files / "plain")
+    assert outcome.code == 0 and "rank_merge makes no use of queries" in outcome.err
+
+
+def test_a_log_that_does_not_fit_is_one_clear_error_and_leaves_nothing(
+    run: Run, files: Path
+) -> None:
+    np.savez(files / "log.npz", new=np.ones((300, 7)))
+    outcome = run("fit", files / "fit.npz", "--queries", files / "log.npz", "--out", files / "out")
+    assert outcome.code == 2
+    assert "new embeddings of queries has dimension 7, wanted 20" in outcome.err
+    outcome = run("fit", files / "fit.npz", "--queries", files / "no.npz", "--out", files / "out")
+    assert outcome.code == 2 and "no.npz can't be read" in outcome.err
+    assert not (files / "out").exists()

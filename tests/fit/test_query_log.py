@@ -1,0 +1,107 @@
+"""What a log of queries changes in fitting, and what it doesn't."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crossfade import Pairs, Qrels, QueryLog, evaluate, fit
+from crossfade.embeddings import unit_rows
+from crossfade.errors import InvalidInput, SpaceMismatch
+from crossfade.testing import make_world
+
+DIM_OLD, DIM_NEW, ITEMS, QUERIES = 24, 16, 900, 300
+
+
+class ShiftedWorld:
+    """Queries lie aside of the items, in a direction that the old model sees badly.
+
+    What the map gets wrong along it makes some items near to every query and others to none,
+    which items themselves, asked with, would not show.
+    """
+
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        aside = np.eye(DIM_NEW)[0]
+        mixing = rng.normal(size=(DIM_NEW, DIM_OLD))
+
+        def both(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            seen = rows + np.outer(rng.normal(scale=1.2, size=len(rows)), aside)
+            return seen @ mixing + rng.normal(scale=0.5, size=(len(rows), DIM_OLD)), rows
+
+        items = rng.normal(size=(ITEMS, DIM_NEW))
+        asked = items + 2.5 * aside + rng.normal(scale=0.8, size=items.shape)
+        pairs = Pairs.of(range(ITEMS), *both(items))
+        self.fit, self.gallery = pairs.subset(range(450)), pairs.subset(range(450, ITEMS))
+        old, new = both(asked)
+        self.log = QueryLog(new[:QUERIES].astype(np.float32), old[:QUERIES].astype(np.float32))
+        rows = np.arange(450, 450 + QUERIES)
+        self.queries = Pairs.of(rows + 10_000, old[rows], new[rows])
+        self.qrels = Qrels({str(row + 10_000): {str(row): 1} for row in rows})
+
+
+@pytest.mark.parametrize("method", ["refitted_kernel", "forward_ridge"])
+def test_real_queries_make_better_scores_where_queries_are_not_like_items(method: str) -> None:
+    gained = []
+    for seed in range(3):
+        world = ShiftedWorld(seed)
+        areas = []
+        for log in (None, world.log):
+            upgrade = fit(world.fit, method, queries=log)
+            assert upgrade.report["queries_used"] == (0 if log is None else QUERIES)
+            result = evaluate(upgrade, world.gallery, world.queries, qrels=world.qrels)
+            areas.append(result.figures["mrr"].auc)
+        gained.append(areas[1] - areas[0])
+    assert min(gained) > 0, gained
+
+
+def test_the_bank_is_the_log_in_both_spaces_or_in_one() -> None:
+    world = ShiftedWorld(0)
+    both = fit(world.fit, "refitted_kernel", queries=world.log).offset
+    new = fit(world.fit, "refitted_kernel", queries=QueryLog(world.log.new)).offset
+    neither = fit(world.fit, "refitted_kernel").offset
+    assert both is not None and new is not None and neither is not None
+    wanted = unit_rows(world.log.new)
+    for offset in (both, new):
+        assert {tuple(row) for row in offset.bank.tolist()} == {tuple(r) for r in wanted.tolist()}
+    assert len(both.old_bank) == QUERIES and both.two_encoders.t > 0
+    assert len(new.old_bank) == 0 and new.two_encoders.t == 0
+    assert len(neither.old_bank) == len(neither.bank) < QUERIES * 2
+    assert not {tuple(r) for r in neither.bank.tolist()} & {tuple(r) for r in wanted.tolist()}
+
+
+def test_auto_uses_a_log_and_says_so() -> None:
+    world = ShiftedWorld(1)
+    upgrade = fit(world.fit, "auto", queries=world.log, epochs=1)
+    assert upgrade.offset is not None and upgrade.report["queries_used"] == QUERIES
+    assert fit(world.fit, "auto", queries=world.log, epochs=1).id == upgrade.id
+
+
+@pytest.mark.parametrize("method", ["rank_merge", "ridge"])
+def test_a_method_without_a_forward_map_makes_no_use_of_it(method: str) -> None:
+    world = ShiftedWorld(1)
+    upgrade = fit(world.fit, method, queries=world.log)
+    assert upgrade.offset is None and upgrade.report["queries_used"] == 0
+    assert upgrade.id == fit(world.fit, method).id
+
+
+def test_a_bad_log_is_refused_before_anything_is_fitted() -> None:
+    pairs = make_world(items=80, queries=0).gallery.without_labels()
+    wide = np.ones((300, pairs.target.dim + 1), np.float32)
+    with pytest.raises(SpaceMismatch, match="new embeddings of queries"):
+        fit(pairs, "forward_ridge", queries=QueryLog(wide))
+    with pytest.raises(InvalidInput, match="got 20 queries, wanted at least 200"):
+        fit(pairs, "forward_ridge", queries=QueryLog(wide[:20, :-1]))
+    broken = wide[:, :-1].copy()
+    broken[7] = 0
+    with pytest.raises(InvalidInput, match="new embeddings of queries"):
+        fit(pairs, "forward_ridge", queries=QueryLog(broken))
+
+
+def test_a_map_that_is_right_has_no_offset_to_speak_of() -> None:
+    rng = np.random.default_rng(0)
+    old = unit_rows(rng.normal(size=(400, 12)))
+    pairs = Pairs.of(range(400), old, old @ np.linalg.qr(rng.normal(size=(12, 12)))[0])
+    offset = fit(pairs, "refitted_kernel").offset
+    assert offset is not None and max(*offset.one_encoder, *offset.two_encoders) < 0.01
+    assert offset.push < 0.001
