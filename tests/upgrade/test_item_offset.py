@@ -260,14 +260,20 @@ def test_what_was_fitted_on_has_no_offset() -> None:
     assert (offsets[:150] == 0).all() and (offsets[150:] != 0).all()
 
 
-def test_a_nugget_alone_is_of_the_later_version_too(tmp_path: Path) -> None:
+def test_kernels_are_of_the_later_versions_without_an_offset_too(tmp_path: Path) -> None:
     pairs = make_world(items=80, queries=0).gallery.without_labels()
     upgrade = fit(pairs, "forward_kernel")
     assert upgrade.offset is None and upgrade.forward is not None
     assert upgrade.forward.kernel is not None and upgrade.forward.kernel.nugget > 0
-    upgrade.save(tmp_path / "u")
-    assert json.loads((tmp_path / "u" / "upgrade.json").read_text())["format_version"] == 4
-    assert Upgrade.load(tmp_path / "u").id == upgrade.id
+    kernel = upgrade.forward.kernel
+    of_before = replace(kernel, inputs=None)
+    oldest = replace(of_before, nugget=0.0)
+    for version, made in ((5, kernel), (4, of_before), (2, oldest)):
+        changed = replace(upgrade, forward=replace(upgrade.forward, kernel=made))
+        changed.save(tmp_path / "u")
+        manifest = json.loads((tmp_path / "u" / "upgrade.json").read_text())
+        assert manifest["format_version"] == version
+        assert Upgrade.load(tmp_path / "u").id == changed.id
 
 
 def test_orders_are_learned_without_what_a_kernel_repeats() -> None:

@@ -39,6 +39,15 @@ def with_kernel(dim_in: int = 4, dim_out: int = 3, landmarks: int = 7) -> Transf
 
 def slow_kernel(kernel: Kernel, x: list[float]) -> list[float]:
     """The map of one row in plain Python."""
+    if kernel.inputs is not None:
+        rows_of = list(zip(*kernel.inputs.weight.tolist(), strict=True))
+        biases = kernel.inputs.bias.tolist()
+        seen = [
+            sum(a * b for a, b in zip(x, column, strict=True)) + bias
+            for column, bias in zip(rows_of, biases, strict=True)
+        ]
+        length = math.sqrt(sum(a * a for a in seen))
+        x = [a / length for a in seen]
     out = [0.0] * kernel.weight.shape[1]
     for landmark, weight in zip(kernel.landmarks.tolist(), kernel.weight.tolist(), strict=True):
         product = sum(a * b for a, b in zip(x, landmark, strict=True))
@@ -146,7 +155,26 @@ def test_weights_and_description_restore_the_map() -> None:
     np.testing.assert_array_equal(again(rows(4, 4)), transform(rows(4, 4)))
 
 
+def test_inputs_of_its_own_are_kept_and_computed_as_by_a_slow_loop() -> None:
+    rng = np.random.default_rng(0)
+    kernel = replace(random_kernel(rng, 4, 3, 7), inputs=random_affine(rng, 4, 4))
+    transform = Transform(random_affine(rng, 4, 3), kernel=kernel)
+    again = Transform.restore(transform.describe(), transform.tensors())
+    assert again.fingerprint == transform.fingerprint and again.kernel is not None
+    x = rows(9, 4, seed=1)
+    np.testing.assert_array_equal(again(x), transform(x))
+    wanted = [slow_kernel(kernel, row) for row in x.tolist()]
+    np.testing.assert_allclose(kernel(x), wanted, rtol=1e-4, atol=1e-5)
+    # What the inputs turn into nothing has a value all the same.
+    assert kernel.inputs is not None
+    nowhere = replace(kernel, inputs=Affine(kernel.inputs.weight * 0, kernel.inputs.bias * 0))
+    assert np.isfinite(nowhere(x)).all()
+    with pytest.raises(InvalidInput, match=r"inputs have weight \(4, 3\), wanted \(4, 4\)"):
+        replace(kernel, inputs=random_affine(rng, 4, 3))
+
+
 def test_every_part_of_the_kernel_is_in_the_fingerprint() -> None:
+    rng = np.random.default_rng(1)
     transform = with_kernel()
     kernel = transform.kernel
     assert kernel is not None
@@ -155,8 +183,10 @@ def test_every_part_of_the_kernel_is_in_the_fingerprint() -> None:
         replace(transform, kernel=replace(kernel, gamma=kernel.gamma + 1e-9)),
         replace(transform, kernel=replace(kernel, landmarks=kernel.landmarks[::-1])),
         replace(transform, kernel=replace(kernel, weight=kernel.weight + np.float32(1e-3))),
+        replace(transform, kernel=replace(kernel, inputs=random_affine(rng, 4, 4))),
+        replace(transform, kernel=replace(kernel, inputs=random_affine(rng, 4, 4))),
     ]
-    assert len({transform.fingerprint, *(other.fingerprint for other in others)}) == 5
+    assert len({transform.fingerprint, *(other.fingerprint for other in others)}) == 7
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,9 @@ __all__ = ["FORMAT_VERSION", "load", "save", "upgrade_id"]
 FORMAT_VERSION = 2
 _CHAINED_VERSION = 3
 """Of chained upgrades, which a release that knows of none must not take for plain ones."""
-_NUGGET_VERSION, _OFFSET_VERSION = 4, 5
-"""Likewise of upgrades of a kernel with a nugget, or with offsets of items, chained or not."""
-_READ = (FORMAT_VERSION, _CHAINED_VERSION, _NUGGET_VERSION, _OFFSET_VERSION)
+_NUGGET_VERSION, _LATEST_VERSION = 4, 5
+"""Likewise of kernels with a nugget, and of those with inputs of their own or offsets of items."""
+_READ = (FORMAT_VERSION, _CHAINED_VERSION, _NUGGET_VERSION, _LATEST_VERSION)
 MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
 OTHERS = (WEIGHTS,)
@@ -103,15 +103,12 @@ def _manifest(upgrade: Upgrade, weights: bytes) -> dict[str, Any]:
 def _version(upgrade: Upgrade) -> int:
     earlier = upgrade.earlier
     maps = [upgrade.forward, *([earlier.direct] if earlier else [])]
-    if upgrade.offset is not None:
-        return _OFFSET_VERSION
-    if any(map(_has_nugget, maps)):
+    kernels = [transform.kernel for transform in maps if transform and transform.kernel]
+    if upgrade.offset is not None or any(kernel.inputs is not None for kernel in kernels):
+        return _LATEST_VERSION
+    if any(kernel.nugget > 0 for kernel in kernels):
         return _NUGGET_VERSION
     return max(_CHAINED_VERSION, _version(earlier.upgrade)) if earlier else FORMAT_VERSION
-
-
-def _has_nugget(transform: Transform | None) -> bool:
-    return transform is not None and transform.kernel is not None and transform.kernel.nugget > 0
 
 
 def _content(upgrade: Upgrade) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray
-from crossfade.upgrade.transform import Affine, Kernel
+from crossfade.upgrade.transform import Affine, Kernel, unit_inputs
 
 __all__ = ["MOST_LANDMARKS", "MOST_PAIRS", "residual_kernel"]
 
@@ -14,7 +14,7 @@ MOST_LANDMARKS = 5_000
 """What maps an item in a bounded time."""
 MOST_PAIRS = 20_000
 """What is fitted on in a bounded time."""
-_GAMMA = 2.0
+_GAMMA = 1.0
 _PENALTY = 3e-6
 """Relative to the number of pairs, for a kernel whose diagonal is 1."""
 _LEAST_STRENGTH = 1e-3
@@ -35,12 +35,16 @@ def residual_kernel(
     gamma: float = _GAMMA,
     penalty: float = _PENALTY,
 ) -> Kernel:
-    """Kernel ridge of ``new - skip(old)`` on the old vectors.
+    """Kernel ridge of ``new - skip(old)`` on the old vectors, half whitened.
 
     With all n pairs as landmarks, ``W = (K + penalty n I)^-1 R``, K ``(n, n)`` and R
     ``(n, d_new)``, and a nugget gives those pairs back as they are. With some of them (Nystroem;
     Williams & Seeger, NIPS 2000), ``W = (K_nm^T K_nm + penalty n K_mm)^-1 K_nm^T R`` has the least
     penalised squared error over all pairs.
+
+    Distances of old vectors are mostly those along their few widest directions. Multiplied about
+    their mean by ``C^(-1/4)``, C their covariance, all count more alike, and the fewer pairs, the
+    less: to C is added ``d / n`` times its mean eigenvalue.
 
     Args:
         old: ``(n, d_old)``. new: ``(n, d_new)``. skip: old to new.
@@ -48,44 +52,48 @@ def residual_kernel(
         gamma: of the kernel. penalty: relative to the number of pairs.
     """
     strength = max(penalty * len(old), _LEAST_STRENGTH)
+    inputs = _half_whitened(old)
+    # Rounded as they are kept, so that a pair's own vector is its landmark again.
+    z = unit_inputs(inputs, old.astype(np.float64)).astype(np.float32)
+    residuals = np.asarray(new - skip(old).astype(np.float64), dtype=np.float64)
     if landmarks is None:
-        weight = _full(old, new, skip, gamma, strength).astype(np.float32)
-        return Kernel(np.ascontiguousarray(old), weight, gamma, nugget=strength)
-    chosen = np.ascontiguousarray(old[landmarks])
-    weight = _nystroem(old, new, chosen, skip, gamma, strength).astype(np.float32)
-    return Kernel(chosen, weight, gamma)
+        weight = _full(z, residuals, gamma, strength).astype(np.float32)
+        return Kernel(z, weight, gamma, nugget=strength, inputs=inputs)
+    chosen = z[landmarks]
+    weight = _nystroem(z, residuals, chosen, gamma, strength).astype(np.float32)
+    return Kernel(chosen, weight, gamma, inputs=inputs)
 
 
-def _full(
-    old: FloatArray, new: FloatArray, skip: Affine, gamma: float, strength: float
-) -> _Float64:
-    similar = _similarities(old, old, gamma)
+def _half_whitened(old: FloatArray) -> Affine:
+    rows = old.astype(np.float64)
+    mean = rows.mean(axis=0)
+    covariance = (rows.T @ rows) / len(rows) - np.outer(mean, mean)
+    values, directions = np.linalg.eigh(covariance)
+    values = np.maximum(values, 0.0) + len(values) / len(rows) * max(values.mean(), _JITTER**2)
+    # Of about unit scale; it is scaled to unit length anyway.
+    weight = directions * (values / values.max()) ** -0.25 @ directions.T
+    return Affine(weight.astype(np.float32), (-mean @ weight).astype(np.float32))
+
+
+def _full(z: FloatArray, residuals: _Float64, gamma: float, strength: float) -> _Float64:
+    similar = _similarities(z, z, gamma)
     similar[np.diag_indices_from(similar)] += strength
-    return np.asarray(np.linalg.solve(similar, _residuals(old, new, skip)), dtype=np.float64)
+    return np.asarray(np.linalg.solve(similar, residuals), dtype=np.float64)
 
 
 def _nystroem(
-    old: FloatArray,
-    new: FloatArray,
-    landmarks: FloatArray,
-    skip: Affine,
-    gamma: float,
-    strength: float,
+    z: FloatArray, residuals: _Float64, landmarks: FloatArray, gamma: float, strength: float
 ) -> _Float64:
     normal = _similarities(landmarks, landmarks, gamma)
     normal[np.diag_indices_from(normal)] += _JITTER
     normal *= strength
-    wanted = np.zeros((len(landmarks), new.shape[1]))
-    for start in range(0, len(old), _ROWS):
+    wanted = np.zeros((len(landmarks), residuals.shape[1]))
+    for start in range(0, len(z), _ROWS):
         part = slice(start, start + _ROWS)
-        similar = _similarities(old[part], landmarks, gamma)
+        similar = _similarities(z[part], landmarks, gamma)
         normal += similar.T @ similar
-        wanted += similar.T @ _residuals(old[part], new[part], skip)
+        wanted += similar.T @ residuals[part]
     return np.asarray(np.linalg.solve(normal, wanted), dtype=np.float64)
-
-
-def _residuals(old: FloatArray, new: FloatArray, skip: Affine) -> _Float64:
-    return np.asarray(new - skip(old).astype(np.float64), dtype=np.float64)
 
 
 def _similarities(x: FloatArray, landmarks: FloatArray, gamma: float) -> _Float64:

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from crossfade.embeddings import FloatArray, normalise
 from crossfade.errors import ArtifactError, InvalidInput, SpaceMismatch
 
-__all__ = ["Affine", "Kernel", "Transform"]
+__all__ = ["Affine", "Kernel", "Transform", "unit_inputs"]
 
 Skip = Literal["none", "identity", "affine"]
 _BLOCK_ROWS = 64
 """Mapped at once by a kernel: few, since a single item costs as much."""
+_SMALLEST_LENGTH = 1e-12
 _SAME = 1e-5
 """Of one minus their inner product: a vector that a store rounded to 16 bits is still the same."""
 
@@ -43,32 +44,35 @@ class Affine:
     def __call__(self, x: FloatArray) -> FloatArray:
         # In float64: a row's image must not depend on the rows beside it, and matrix products
         # in float32 round by a row's place in the batch. Equal items would no longer tie.
-        weight, bias = self._wide
+        weight, bias = self.wide
         return np.asarray(x.astype(np.float64) @ weight + bias, dtype=np.float32)
 
     @cached_property
-    def _wide(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def wide(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weight and bias in float64."""
         return self.weight.astype(np.float64), self.bias.astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """``x -> exp(gamma (x @ landmarks.T - 1)) @ weight``.
+    """``x -> exp(gamma (z @ landmarks.T - 1)) @ weight``; z is x, or ``inputs(x)`` at unit length.
 
-    On unit vectors this is the Gaussian kernel ``exp(-gamma |x - l|^2 / 2)`` of each landmark.
+    On unit vectors this is the Gaussian kernel ``exp(-gamma |z - l|^2 / 2)`` of each landmark.
 
     Attributes:
-        landmarks: ``(m, d_in)``, weight: ``(m, d_out)``, float32, at least one row.
+        landmarks: ``(m, d_in)`` as z, weight: ``(m, d_out)``, float32, at least one row.
         gamma: how fast a landmark's influence falls with distance, more than 0.
         nugget: what a landmark's influence on the very same vector is more, 0 or more. With the
             penalty that the weights were fitted with, the landmarks' own vectors come out as they
             are (kriging's nugget effect); what lies near them does not change.
+        inputs: ``(d_in, d_in)``, what makes distances of inputs mean more, or None.
     """
 
     landmarks: FloatArray
     weight: FloatArray
     gamma: float
     nugget: float = 0.0
+    inputs: Affine | None = None
 
     def __post_init__(self) -> None:
         landmarks, weight = self.landmarks, self.weight
@@ -81,6 +85,12 @@ class Kernel:
             raise InvalidInput(f"kernel map of gamma {self.gamma}, wanted more than 0")
         if not 0 <= self.nugget < math.inf:
             raise InvalidInput(f"kernel map of nugget {self.nugget}, wanted 0 or more")
+        width = landmarks.shape[1]
+        if self.inputs is not None and self.inputs.weight.shape != (width, width):
+            raise InvalidInput(
+                f"kernel map's inputs have weight {self.inputs.weight.shape}, "
+                f"wanted ({width}, {width})"
+            )
         if not (np.isfinite(landmarks).all() and np.isfinite(weight).all()):
             raise InvalidInput("kernel map holds NaN or infinite weights; was it fitted so?")
 
@@ -96,6 +106,8 @@ class Kernel:
         # product, and a row's image must not depend on how many are beside it (see Affine).
         full = np.zeros((_BLOCK_ROWS, rows.shape[1]))
         full[: len(rows)] = rows
+        if self.inputs is not None:
+            full = unit_inputs(self.inputs, full)
         similar = full @ self._wide[0]
         same = similar > 1.0 - _SAME if self.nugget else None
         similar -= 1.0
@@ -109,6 +121,13 @@ class Kernel:
     @cached_property
     def _wide(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return self.landmarks.T.astype(np.float64), self.weight.astype(np.float64)
+
+
+def unit_inputs(inputs: Affine, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``inputs(x)`` of rows ``(n, d_in)`` at unit length; one that comes out as zero stays it."""
+    z = rows @ inputs.wide[0] + inputs.wide[1]
+    lengths = np.sqrt((z * z).sum(axis=1, keepdims=True))
+    return np.asarray(z / np.maximum(lengths, _SMALLEST_LENGTH))
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +230,8 @@ class Transform:
         if self.kernel is not None:
             named["kernel.landmarks"] = self.kernel.landmarks
             named["kernel.weight"] = self.kernel.weight
+            if (inputs := self.kernel.inputs) is not None:
+                named |= {"kernel.inputs.weight": inputs.weight, "kernel.inputs.bias": inputs.bias}
         return {name: np.ascontiguousarray(value) for name, value in named.items()}
 
     @cached_property
@@ -259,7 +280,10 @@ class Transform:
                 gamma = float(str(description["kernel_gamma"]))
                 nugget = float(str(description.get("kernel_nugget", 0.0)))
                 landmarks, weight = tensors["kernel.landmarks"], tensors["kernel.weight"]
-                kernel = Kernel(landmarks, weight, gamma, nugget)
+                inputs = None
+                if "kernel.inputs.weight" in tensors:
+                    inputs = Affine(tensors["kernel.inputs.weight"], tensors["kernel.inputs.bias"])
+                kernel = Kernel(landmarks, weight, gamma, nugget, inputs)
             restored = cls(skip, layers, kernel)
             unused = tensors.keys() - restored.tensors().keys()
             if unused:
