@@ -46,6 +46,23 @@ def test_the_table_of_gains_is_that_of_the_committed_runs() -> None:
         assert cells[0] == f"{means[0]:.3f} -> {means[1]:.3f}", suite
 
 
+def test_what_a_log_of_queries_gains_is_that_of_the_committed_runs() -> None:
+    runs: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for line in RUNS.read_text(encoding="utf-8").splitlines():
+        run = json.loads(line)
+        runs[run["suite"], run["method"], run["mode"]].append(run)
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \|(.*%.*)\|$", README, re.MULTILINE)
+    logged = {suite for suite, method, _ in runs if method == "auto+queries"}
+    assert {suite for suite, _ in rows} == logged and len(rows) == 5
+    for suite, text in rows:
+        wanted = [
+            expected(runs[suite, method, mode])
+            for mode in ("one-encoder", "two-encoder")
+            for method in ("auto", "auto+queries")
+        ]
+        assert [cell.strip() for cell in text.split("|")] == wanted, suite
+
+
 def test_how_far_curves_fall_is_what_the_committed_runs_say() -> None:
     falls: dict[str, float] = defaultdict(float)
     for line in RUNS.read_text(encoding="utf-8").splitlines():

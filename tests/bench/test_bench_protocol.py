@@ -193,7 +193,8 @@ def test_a_log_of_queries_is_for_the_methods_that_ask_for_it(tmp_path: Path) -> 
 
     told, path = Told(), tmp_path / "runs.jsonl"
     suites = [replace(small_suite("with"), build=build), small_suite("without")]
-    plan = BenchPlan(suites, [0], methods=["forward_ridge", "forward_ridge+queries"])
+    methods = ["forward_ridge", "forward_ridge+queries", "rank_merge+queries"]
+    plan = BenchPlan(suites, [0], methods=methods)
     run_suites(plan, Ledger(path), told)
     runs = {(run["suite"], run["method"]): run for run in Ledger(path).runs}
     assert runs.keys() == {
@@ -205,3 +206,4 @@ def test_a_log_of_queries_is_for_the_methods_that_ask_for_it(tmp_path: Path) -> 
     assert curves["with", "forward_ridge"] == curves["without", "forward_ridge"]
     assert curves["with", "forward_ridge+queries"] != curves["with", "forward_ridge"]
     assert any("left out, it needs a log of queries" in line for line in told.lines)
+    assert any("left out, it makes no use of a log" in line for line in told.lines)

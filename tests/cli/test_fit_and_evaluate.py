@@ -280,6 +280,11 @@ def test_a_log_of_queries_is_used_and_a_method_without_use_for_it_says_so(
     assert offset is not None and len(offset.bank) == 300
     outcome = run(*fit, "rank_merge", "--out", files / "plain")
     assert outcome.code == 0 and "rank_merge makes no use of queries" in outcome.err
+    pairs = Pairs.load(files / "fit.npz")
+    pairs.subset(range(50)).save(files / "few.npz")
+    few = ("fit", files / "few.npz", "--queries", files / "log.npz", "--method", "forward_ridge")
+    outcome = run(*few, "--out", files / "few")
+    assert outcome.code == 0 and "50 pairs are too few to hold any out" in outcome.err
 
 
 def test_a_log_that_does_not_fit_is_one_clear_error_and_leaves_nothing(

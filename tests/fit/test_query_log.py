@@ -77,6 +77,44 @@ def test_auto_uses_a_log_and_says_so() -> None:
     assert fit(world.fit, "auto", queries=world.log, epochs=1).id == upgrade.id
 
 
+def test_an_old_bank_is_kept_only_where_it_counts() -> None:
+    world = ShiftedWorld(0)
+    ridge = fit(world.fit, "forward_ridge", queries=world.log).offset
+    assert ridge is not None and len(ridge.old_bank) == 0
+    assert fit(world.fit, "forward_ridge", queries=QueryLog(world.log.new)).offset is not None
+
+
+def test_a_kernel_that_gives_its_pairs_back_does_so_with_a_log_too() -> None:
+    world = ShiftedWorld(0)
+    for method, used in (("forward_kernel", 0), ("refitted_kernel", QUERIES)):
+        upgrade = fit(world.fit, method, queries=world.log)
+        assert upgrade.report["queries_used"] == used
+        items = world.fit
+        asked = Pairs.of(items.ids + 10_000, items.old_rows(), items.new_rows())
+        qrels = Qrels({str(id + 10_000): {str(id): 1} for id in items.ids.tolist()})
+        got, wanted = (
+            evaluate(one, items, asked, qrels=qrels).metrics["mrr"]
+            for one in (upgrade, fit(items, method))
+        )
+        # Every item is a pair: whatever is backfilled, the answer is the new model's.
+        assert got == pytest.approx(wanted, abs=1e-6) and got[0] > 0.999
+
+
+def test_too_few_pairs_to_hold_any_out_leave_the_log_alone() -> None:
+    world = ShiftedWorld(0)
+    few = world.fit.subset(range(40))
+    upgrade = fit(few, "forward_ridge", queries=world.log)
+    assert upgrade.offset is None and upgrade.report["queries_used"] == 0
+
+
+def test_the_report_says_which_log_it_was() -> None:
+    world = ShiftedWorld(0)
+    first = fit(world.fit, "forward_ridge", queries=world.log).report["queries_sha256"]
+    other = fit(world.fit, "forward_ridge", queries=world.log.sample(250)).report["queries_sha256"]
+    assert first is not None and first != other
+    assert fit(world.fit, "forward_ridge").report["queries_sha256"] is None
+
+
 @pytest.mark.parametrize("method", ["rank_merge", "ridge"])
 def test_a_method_without_a_forward_map_makes_no_use_of_it(method: str) -> None:
     world = ShiftedWorld(1)
@@ -92,6 +130,8 @@ def test_a_bad_log_is_refused_before_anything_is_fitted() -> None:
         fit(pairs, "forward_ridge", queries=QueryLog(wide))
     with pytest.raises(InvalidInput, match="got 20 queries, wanted at least 200"):
         fit(pairs, "forward_ridge", queries=QueryLog(wide[:20, :-1]))
+    with pytest.raises(InvalidInput, match=r"queries is a ndarray, wanted a crossfade.QueryLog"):
+        fit(pairs, "forward_ridge", queries=wide)  # type: ignore[arg-type]
     broken = wide[:, :-1].copy()
     broken[7] = 0
     with pytest.raises(InvalidInput, match="new embeddings of queries"):

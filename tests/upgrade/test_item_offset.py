@@ -23,6 +23,7 @@ from crossfade.fit.ordering import with_ordering
 from crossfade.fit.settings import FitSettings
 from crossfade.testing import make_upgrade, make_world
 from crossfade.upgrade import ItemOffset, OffsetWeights, closeness, doubt_of, old_share
+from crossfade.upgrade.artifact import _content, _restore, _tensors
 from crossfade.upgrade.two_encoder import Combiner, SampleScores
 
 RNG = np.random.default_rng(0)
@@ -219,6 +220,14 @@ def test_it_is_kept_in_the_artifact_under_a_version_of_its_own(tmp_path: Path) -
         Upgrade.load(tmp_path / "u")
 
 
+def test_offsets_as_an_earlier_format_kept_them_are_refused_in_words(tmp_path: Path) -> None:
+    upgrade = with_offset()
+    kept = _tensors(upgrade)
+    del kept["offset.bank"]
+    with pytest.raises(ArtifactError, match="offsets of items of format 4 are no longer read"):
+        _restore(_content(upgrade), kept)
+
+
 def test_what_does_not_fit_is_refused() -> None:
     upgrade = with_offset()
     assert upgrade.offset is not None
@@ -242,6 +251,8 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"old bank has shape \(2, 9\), wanted \(m, 12\)"):
         wide = np.ones((2, 9), np.float32)
         replace(upgrade, offset=replace(upgrade.offset, old_bank=wide))
+    with pytest.raises(InvalidInput, match="banks hold NaN"):
+        replace(upgrade.offset, bank=np.full((2, 20), np.nan, np.float32))
     with pytest.raises(InvalidInput, match="usual is inf"):
         replace(upgrade.offset, usual=math.inf)
     with pytest.raises(InvalidInput, match="nearest is 0"):

@@ -266,3 +266,15 @@ def test_with_a_nugget_the_landmarks_come_out_as_they_are_and_nothing_else_chang
     again = Transform.restore(transform.describe(), transform.tensors())
     assert again.kernel is not None and again.kernel.nugget == exact.nugget
     assert again.fingerprint == transform.fingerprint
+
+
+def test_where_all_vectors_are_alike_those_rounded_to_16_bits_are_still_the_same() -> None:
+    rng = np.random.default_rng(0)
+    spread = rng.normal(size=(200, 32)) / np.arange(1, 33)
+    far = np.eye(32)[0] * 7.0 * np.linalg.norm(spread, axis=1).mean()
+    old, new = unit_rows(spread + far), rows(200, 5, seed=1)
+    assert np.linalg.norm(old.mean(axis=0)) > 0.98
+    skip = ridge_map(Moments.of(old, new))
+    transform = Transform(skip, kernel=residual_kernel(old, new, skip))
+    rounded = unit_rows(old.astype(np.float16).astype(np.float32))
+    np.testing.assert_allclose(transform.raw(rounded), new, atol=2e-2)

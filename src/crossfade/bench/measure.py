@@ -1,8 +1,8 @@
 """One fit and its measurements: what a line of the results holds.
 
 A method's name may have a suffix: ``auto+labels`` may use labels, ``auto+queries`` a log of queries
-(as any method with a forward map), and ``rank_merge+rrf`` merges the lists of both sides as other
-tools do (:data:`crossfade.baselines.MERGES`, ``isotonic``).
+(as may most methods with a forward map), and ``rank_merge+rrf`` merges the lists of both sides as
+other tools do (:data:`crossfade.baselines.MERGES`, ``isotonic``).
 """
 
 from __future__ import annotations

@@ -113,6 +113,11 @@ class _Session:
                 upgrade = fit_method(
                     data, method, missing[0].seed, epochs=self.plan.epochs, progress=progress
                 )
+            if uses_queries(method) and not upgrade.report["queries_used"]:
+                self.narrator.say(f"{missing[0]}: left out, it makes no use of a log of queries")
+                for step in missing:
+                    self._done(step)
+                return
             for step in missing:
                 with self._failing(str(step), [step]):
                     self._measure(data, fingerprint, upgrade, step)

@@ -71,7 +71,8 @@ def run(
     methods: Annotated[
         list[str] | None,
         typer.Option(
-            help="Methods, auto, auto+labels, METHOD+MERGE (e.g. rank_merge+rrf), or all."
+            help="Methods, auto, auto+labels, auto+queries, METHOD+MERGE (e.g. rank_merge+rrf), or "
+            "all."
         ),
     ] = None,
     seeds: Annotated[

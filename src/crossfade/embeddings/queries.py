@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -69,6 +70,14 @@ class QueryLog:
             np.savez(path, new=self.new)
         else:
             np.savez(path, new=self.new, old=self.old)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over all of it."""
+        digest = hashlib.sha256()
+        for name, rows in self.arrays().items():
+            digest.update(f"{name} {rows.shape}\n".encode())
+            digest.update(np.ascontiguousarray(rows).tobytes())
+        return digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self.new)

@@ -51,8 +51,10 @@ def fit(
         method: a name from :data:`crossfade.fit.methods.METHODS`, or ``"auto"``.
         queries: real queries, from a log for instance; nothing need be known of what they find, and
             their old embeddings serve two-encoder mode alone. Maps on the items' side then know
-            which items are hubs (:mod:`crossfade.upgrade.item_offset`); others make no use of them.
-            With 500 the gain is clear, more than 2,000 are not looked at. Don't evaluate on these.
+            which items are hubs (:mod:`crossfade.upgrade.item_offset`), from 64 pairs on, unless
+            they have a new-space head or are ``forward_kernel``; the report's ``queries_used`` says
+            how many were looked at, 2,000 at most. With 500 the gain is clear. Don't evaluate on
+            these.
         progress: called as fitting goes on.
         pairs_file: where the pairs were read from, for the report.
         settings: fields of :class:`crossfade.fit.settings.FitSettings`, e.g. ``seed=0``.
@@ -74,7 +76,7 @@ def fit(
         upgrade, report = choose(pairs, split, chosen, progress, asked)
     else:
         upgrade, report = _fit_one(candidates[0], pairs, split, chosen, progress, asked)
-    used = asked is not None and upgrade.offset is not None
+    used = asked is not None and split is not None and upgrade.offset is not None
     return replace(
         upgrade,
         report={
@@ -84,7 +86,8 @@ def fit(
             "pairs": len(pairs),
             "pairs_file": None if pairs_file is None else str(pairs_file.absolute()),
             "labels_used": pairs.labels is not None,
-            "queries_used": len(asked) if used and asked is not None else 0,
+            "queries_used": len(upgrade.offset.bank) if used and upgrade.offset is not None else 0,
+            "queries_sha256": None if asked is None else asked.fingerprint(),
             "data_sha256": pairs.fingerprint(),
             "settings": chosen.describe(),
             "seconds": round(time.monotonic() - started, 3),
@@ -122,6 +125,11 @@ def _split(pairs: Pairs, settings: FitSettings) -> Split | None:
 
 
 def _checked(queries: QueryLog, pairs: Pairs) -> QueryLog:
+    if not isinstance(queries, QueryLog):
+        raise InvalidInput(
+            f"queries is a {type(queries).__name__}, wanted a crossfade.QueryLog: "
+            "QueryLog.load(path), or QueryLog(new, old)"
+        )
     checked = queries.checked(pairs.source.dim, pairs.target.dim)
     if len(checked) < _FEWEST_QUERIES:
         raise InvalidInput(

@@ -40,14 +40,18 @@ def with_item_offset(
 ) -> tuple[Upgrade, Upgrade]:
     """Both upgrades with an offset if theirs is a kernel map, or will be, or queries are given.
 
-    What a map shrinks is not seen on the pairs it was fitted on: a kernel repeats those.
+    What a map shrinks is not seen on the pairs it was fitted on: a kernel repeats those. So a
+    kernel map that does not know which pairs those were (``forward_kernel``) has no offset, and
+    neither has a map onto rho's space.
 
     Args:
         judged: fitted without ``held_out``. final: the one that is handed on.
         queries: real ones, none of which is evaluated on.
     """
     lengths = _Lengths.of(judged, final)
-    if judged.forward is None or (lengths is None and queries is None) or final.rho is not None:
+    if judged.forward is None or final.rho is not None or not (lengths or queries):
+        return judged, final
+    if lengths is None and judged.forward.kernel is not None:
         return judged, final
     count = min(_MOST_ITEMS, len(held_out))
     rows = np.linspace(0, len(held_out) - 1, count).round().astype(np.intp)
@@ -58,13 +62,15 @@ def with_item_offset(
     assert bank is not None
     bank = bank.sample(_MOST_QUERIES)
     rule = _rule(queries, lengths)
-    none = np.empty((0, final.source.dim), np.float32)
+    old_bank = bank.old
+    if old_bank is None or not rule.two_encoders.t:
+        old_bank = np.empty((0, final.source.dim), np.float32)
     mean = np.zeros(final.target.dim, np.float32) if lengths is None else lengths.mean
     needed = min(1.0, _unexplained(mapped, new) / _LITTLE_UNEXPLAINED)
     offset = ItemOffset(
         mean,
         np.ascontiguousarray(bank.new, dtype=np.float32),
-        none if bank.old is None else np.ascontiguousarray(bank.old, dtype=np.float32),
+        np.ascontiguousarray(old_bank, dtype=np.float32),
         rule.one_encoder.times(needed),
         rule.two_encoders.times(needed),
         doubt=0.0 if lengths is None else lengths.doubt,
@@ -73,7 +79,7 @@ def with_item_offset(
         push=rule.push * needed,
     )
     usual = float(closeness(mapped, offset.bank, rule.nearest).mean())
-    usual_old = 0.0 if bank.old is None else float(closeness(old, bank.old, rule.nearest).mean())
+    usual_old = float(closeness(old, old_bank, rule.nearest).mean()) if len(old_bank) else 0.0
     offset = replace(offset, usual=usual, usual_old=usual_old)
     return judged.with_offset(offset), final.with_offset(offset)
 

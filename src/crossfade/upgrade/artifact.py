@@ -104,11 +104,14 @@ def _version(upgrade: Upgrade) -> int:
     earlier = upgrade.earlier
     maps = [upgrade.forward, *([earlier.direct] if earlier else [])]
     kernels = [transform.kernel for transform in maps if transform and transform.kernel]
-    if upgrade.offset is not None or any(kernel.inputs is not None for kernel in kernels):
-        return _LATEST_VERSION
+    version = _version(earlier.upgrade) if earlier else FORMAT_VERSION
+    if earlier is not None:
+        version = max(version, _CHAINED_VERSION)
     if any(kernel.nugget > 0 for kernel in kernels):
-        return _NUGGET_VERSION
-    return max(_CHAINED_VERSION, _version(earlier.upgrade)) if earlier else FORMAT_VERSION
+        version = max(version, _NUGGET_VERSION)
+    if upgrade.offset is not None or any(kernel.inputs is not None for kernel in kernels):
+        version = _LATEST_VERSION
+    return version
 
 
 def _content(upgrade: Upgrade) -> dict[str, Any]:
@@ -187,6 +190,8 @@ def _restore(manifest: Mapping[str, Any], tensors: _Tensors) -> Upgrade:
     ordering = manifest.get("ordering")
     again, earlier = manifest.get("refit"), manifest.get("earlier")
     offset = manifest.get("offset")
+    if offset is not None and "offset.bank" not in tensors:
+        raise ArtifactError("offsets of items of format 4 are no longer read; fit anew")
     return Upgrade(
         method=manifest["method"],
         source=Space(**manifest["source"]),

@@ -64,9 +64,9 @@ def doubt_of(pairs_per_dimension: float) -> float:
     return min(_MOST_DOUBT, max(_LEAST_DOUBT, doubt))
 
 
-def closeness(rows: FloatArray, bank: FloatArray, nearest: int) -> _Float64:
+def closeness(rows: FloatArray, bank: NDArray[Any], nearest: int) -> _Float64:
     """r, ``(n,)``: how near unit rows ``(n, d)`` are to those nearest of a bank ``(m, d)``."""
-    columns = bank.astype(np.float64).T
+    columns = bank.astype(np.float64, copy=False).T
     count = min(nearest, len(bank))
     found = np.empty(len(rows))
     step = max(1, _BLOCK_SCORES // len(bank))
@@ -138,6 +138,8 @@ class ItemOffset:
             raise InvalidInput(
                 f"an item offset's old bank has shape {self.old_bank.shape}, wanted (m, d_old)"
             )
+        if not (np.isfinite(self.bank).all() and np.isfinite(self.old_bank).all()):
+            raise InvalidInput("an item offset's banks hold NaN or infinite numbers")
         for name in ("usual", "usual_old"):
             if not math.isfinite(value := getattr(self, name)):
                 raise InvalidInput(f"an item offset's {name} is {value}, wanted a number")
@@ -172,10 +174,10 @@ class ItemOffset:
         hub = (f * mu).sum(axis=1) - mu @ mu
         surer = (image * image).sum(axis=1) - self.typical
         u = -hub - self.doubt / 2 * surer
-        v = self.usual - closeness(mapped, self.bank, self.nearest)
+        v = self.usual - closeness(mapped, self._wide[0], self.nearest)
         t = np.zeros(len(old))
         if len(self.old_bank):
-            t = self.usual_old - closeness(old, self.old_bank, self.nearest)
+            t = self.usual_old - closeness(old, self._wide[1], self.nearest)
         return np.asarray(np.clip(np.stack([u, v, t], axis=1), -_LARGEST, _LARGEST))
 
     def vectors(self, old: FloatArray, mapped: FloatArray, raw: FloatArray) -> FloatArray:
@@ -241,6 +243,10 @@ class ItemOffset:
             nearest=int(description["nearest"]),
             **{name: float(description[name]) for name in _NUMBERS},
         )
+
+    @cached_property
+    def _wide(self) -> tuple[_Float64, _Float64]:
+        return self.bank.astype(np.float64), self.old_bank.astype(np.float64)
 
     @cached_property
     def _length(self) -> float:

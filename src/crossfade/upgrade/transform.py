@@ -21,8 +21,9 @@ Skip = Literal["none", "identity", "affine"]
 _BLOCK_ROWS = 64
 """Mapped at once by a kernel: few, since a single item costs as much."""
 _SMALLEST_LENGTH = 1e-12
-_SAME = 1e-5
-"""Of one minus their inner product: a vector that a store rounded to 16 bits is still the same."""
+_SAME, _SAME_WHITENED = 1e-5, 1e-4
+"""Of one minus their inner product: a vector that a store rounded to 16 bits is still the same.
+Taken about the mean and whitened, what was rounded counts for more where all vectors are alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +110,8 @@ class Kernel:
         if self.inputs is not None:
             full = unit_inputs(self.inputs, full)
         similar = full @ self._wide[0]
-        same = similar > 1.0 - _SAME if self.nugget else None
+        bound = _SAME if self.inputs is None else _SAME_WHITENED
+        same = similar > 1.0 - bound if self.nugget else None
         similar -= 1.0
         similar *= self.gamma
         np.exp(similar, out=similar)

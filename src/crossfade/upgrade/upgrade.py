@@ -239,7 +239,8 @@ class Upgrade:
             return mapped
         vectors = self.offset.vectors(rows, mapped, raw)
         if self.refit is not None and self.refit.sample is not None:
-            # Of what it was fitted on, a kernel map is surer than all that can say.
+            # Of what it was fitted on, a kernel map is surer than all that can say, and what its
+            # images of those look like says nothing of others.
             seen = ~self.refit.fresh(rows)
             vectors[seen] = self.offset.repeated_vectors(mapped[seen])
         return vectors
