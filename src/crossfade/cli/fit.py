@@ -108,6 +108,8 @@ def _print_summary(upgrade: Upgrade, out: Path) -> None:
         f"{out}: {upgrade.method}, {upgrade.source.dim}-d -> {upgrade.target.dim}-d, "
         f"fitted on {report['pairs']} pairs in {report['seconds']:.0f} s"
     )
+    if report["queries_used"]:
+        typer.echo(f"{report['queries_used']:,} queries of the log tell which items are hubs")
     # The first kind of held-out queries is the main one; the report has the others.
     for curve in (report.get("held_out") or [])[:1]:
         if curve["gain_share"] is not None:
