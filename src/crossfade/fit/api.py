@@ -76,7 +76,7 @@ def fit(
         upgrade, report = choose(pairs, split, chosen, progress, asked)
     else:
         upgrade, report = _fit_one(candidates[0], pairs, split, chosen, progress, asked)
-    used = asked is not None and split is not None and upgrade.offset is not None
+    looked_at = 0 if asked is None or upgrade.offset is None else len(upgrade.offset.bank)
     return replace(
         upgrade,
         report={
@@ -86,7 +86,7 @@ def fit(
             "pairs": len(pairs),
             "pairs_file": None if pairs_file is None else str(pairs_file.absolute()),
             "labels_used": pairs.labels is not None,
-            "queries_used": len(upgrade.offset.bank) if used and upgrade.offset is not None else 0,
+            "queries_used": looked_at,
             "queries_sha256": None if asked is None else asked.fingerprint(),
             "data_sha256": pairs.fingerprint(),
             "settings": chosen.describe(),

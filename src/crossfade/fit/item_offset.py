@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crossfade.embeddings import FloatArray, Pairs, QueryLog
-from crossfade.upgrade import ItemOffset, OffsetWeights, Upgrade, closeness, doubt_of
+from crossfade.upgrade import ItemOffset, OffsetWeights, PairSample, Upgrade, closeness, doubt_of
 
 __all__ = ["with_item_offset"]
 
@@ -58,29 +58,25 @@ def with_item_offset(
     old = held_out.old_rows(rows)
     raw = judged.forward.raw(old)
     mapped, new = judged.forward.scaled(raw), held_out.new_rows(rows)
-    bank = lengths.items if queries is None and lengths is not None else queries
-    assert bank is not None
-    bank = bank.sample(_MOST_QUERIES)
     rule = _rule(queries, lengths)
-    old_bank = bank.old
+    bank, old_bank = _banks(queries, lengths)
     if old_bank is None or not rule.two_encoders.t:
         old_bank = np.empty((0, final.source.dim), np.float32)
     mean = np.zeros(final.target.dim, np.float32) if lengths is None else lengths.mean
     needed = min(1.0, _unexplained(mapped, new) / _LITTLE_UNEXPLAINED)
     offset = ItemOffset(
         mean,
-        np.ascontiguousarray(bank.new, dtype=np.float32),
-        np.ascontiguousarray(old_bank, dtype=np.float32),
+        np.ascontiguousarray(bank),
+        np.ascontiguousarray(old_bank),
         rule.one_encoder.times(needed),
         rule.two_encoders.times(needed),
         doubt=0.0 if lengths is None else lengths.doubt,
         typical=float(((raw - mean).astype(np.float64) ** 2).sum(axis=1).mean()),
+        usual=float(closeness(mapped, bank, rule.nearest).mean()),
+        usual_old=float(closeness(old, old_bank, rule.nearest).mean()) if len(old_bank) else 0.0,
         nearest=rule.nearest,
         push=rule.push * needed,
     )
-    usual = float(closeness(mapped, offset.bank, rule.nearest).mean())
-    usual_old = float(closeness(old, old_bank, rule.nearest).mean()) if len(old_bank) else 0.0
-    offset = replace(offset, usual=usual, usual_old=usual_old)
     return judged.with_offset(offset), final.with_offset(offset)
 
 
@@ -90,6 +86,18 @@ def _rule(queries: QueryLog | None, lengths: _Lengths | None) -> _Rule:
     if lengths is None:
         return _OF_QUERIES_ALONE
     return _BY_QUERIES if queries.old is None else _BY_QUERIES_OF_BOTH
+
+
+def _banks(
+    queries: QueryLog | None, lengths: _Lengths | None
+) -> tuple[FloatArray, FloatArray | None]:
+    """New vectors, and old ones if there are."""
+    if queries is not None:
+        drawn = queries.sample(_MOST_QUERIES)
+        return drawn.new, drawn.old
+    assert lengths is not None
+    # In random order, so that what comes first is a sample too.
+    return lengths.items.new[:_MOST_ITEMS], lengths.items.old[:_MOST_ITEMS]
 
 
 def _unexplained(mapped: FloatArray, new: FloatArray) -> float:
@@ -105,22 +113,21 @@ class _Lengths:
 
     Attributes:
         mean: ``(d_new,)`` of the new space. doubt: a.
-        items: some that were fitted on.
+        items: a sample of what was fitted on.
     """
 
     mean: FloatArray
     doubt: float
-    items: QueryLog
+    items: PairSample
 
     @classmethod
     def of(cls, judged: Upgrade, final: Upgrade) -> _Lengths | None:
         """Of kernel maps, and of maps that will be; None for others."""
         if final.refit is None or judged.refit is None or judged.refit.sample is None:
             return None
-        moments, sample = final.refit.moments, judged.refit.sample
+        moments = final.refit.moments
         return cls(
             moments.mean_y.astype(np.float32),
             doubt_of(moments.n / max(final.source.dim, final.target.dim)),
-            # In random order, so that what comes first is a sample too.
-            QueryLog(sample.new[:_MOST_ITEMS], sample.old[:_MOST_ITEMS]),
+            judged.refit.sample,
         )

@@ -290,10 +290,10 @@ class Upgrade:
     def with_offset(self, offset: ItemOffset) -> Upgrade:
         """This upgrade with offsets of items, and the old model's share as it is beside them."""
         assert self.forward is not None
-        with_it = replace(self, offset=offset)
-        return (
-            with_it if self.refit is None else with_it.with_map(self.forward, self.refit.moments.n)
-        )
+        beside = replace(self, offset=offset)
+        if self.refit is None:
+            return beside
+        return beside.with_map(self.forward, self.refit.moments.n)
 
     def repeats(self, old: FloatArray) -> NDArray[np.bool_]:
         """Of which items ``(n, d_old)`` the map gives back the very vectors it was fitted on."""
