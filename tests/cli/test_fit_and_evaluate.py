@@ -87,7 +87,7 @@ def test_auto_leaves_labels_alone_unless_it_is_told_to_use_them(run: Run, files:
     run("fit", files / "fit.npz", "--out", files / "up", "--epochs", 1, "--labels")
     report = Upgrade.load(files / "up").report
     assert report["labels_used"] is True
-    assert "forward_contrastive" in report["candidates"]
+    assert "refitted_contrastive" in report["candidates"]
 
 
 def test_contrastive_uses_the_labels_without_being_told(run: Run, files: Path) -> None:

@@ -53,7 +53,7 @@ def test_the_winner_has_the_best_held_out_curve_of_all_candidates(labels: bool) 
     assert upgrade.report["requested"] == "auto"
     assert 0 <= upgrade.report["certainty"] <= 1
     assert list(merit) == [method.name for method in candidates(pairs)]
-    uses_labels = {"forward_contrastive"} & merit.keys()
+    uses_labels = {"refitted_contrastive"} & merit.keys()
     assert bool(uses_labels) is labels
 
 
@@ -95,9 +95,9 @@ def test_kernel_maps_compete_where_they_can_be_fitted_on_all_pairs() -> None:
     assert [method.name for method in candidates(few)] == [
         "ridge_to_kernel",
         "refitted_kernel",
-        "forward_mlp",
+        "refitted_mlp",
     ]
-    assert [method.name for method in candidates(many)] == ["refitted_ridge", "forward_mlp"]
+    assert [method.name for method in candidates(many)] == ["refitted_ridge", "refitted_mlp"]
 
 
 def test_where_pairs_are_of_a_bent_space_a_kernel_map_is_chosen() -> None:

@@ -34,11 +34,20 @@ SIDES = {
     "ridge_to_kernel": Side.ITEMS,
     "refitted_kernel": Side.ITEMS,
     "forward_mlp": Side.ITEMS,
+    "refitted_mlp": Side.ITEMS,
     "forward_distillation": Side.ITEMS,
     "near_orthogonal": Side.ITEMS,
     "fct": Side.ITEMS,
     "fastfill": Side.ITEMS,
     "forward_contrastive": Side.ITEMS,
+    "refitted_contrastive": Side.ITEMS,
+}
+WITH_RHO = {
+    "contrastive",
+    "contrastive_own",
+    "near_orthogonal",
+    "forward_contrastive",
+    "refitted_contrastive",
 }
 
 
@@ -70,12 +79,14 @@ def test_the_names_are_pinned() -> None:
         "rqt",
         "distillation",
         "forward_mlp",
+        "refitted_mlp",
         "forward_distillation",
         "contrastive",
         "contrastive_without_rho",
         "contrastive_own",
         "contrastive_own_without_rho",
         "forward_contrastive",
+        "refitted_contrastive",
         "procrustes_centred",
         "low_rank",
         "residual_mlp",
@@ -106,8 +117,7 @@ def test_an_upgrade_says_how_it_was_fitted(tmp_path: Path, name: str) -> None:
     assert upgrade.method == name
     assert upgrade.side is SIDES.get(name, Side.QUERY)
     assert (upgrade.source, upgrade.target) == (WORLD.source, WORLD.target)
-    rho = name in ("contrastive", "contrastive_own", "near_orthogonal", "forward_contrastive")
-    assert (upgrade.rho is not None) is rho
+    assert (upgrade.rho is not None) is (name in WITH_RHO)
     assert (upgrade.uncertainty is not None) is (name == "fastfill")
     assert (upgrade.interpolation is not None) is name.startswith("slerp")
     assert works(upgrade, WORLD)

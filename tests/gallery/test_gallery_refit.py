@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as save_tensors
 
+from crossfade.embeddings import Pairs
 from crossfade.fit.api import fit
 from crossfade.fit.kernel import fit_ridge_to_kernel
-from crossfade.fit.ridge import fit_refitted_ridge
+from crossfade.fit.refitting import corrected_later
+from crossfade.fit.ridge import fit_forward_ridge, fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
 from crossfade.gallery.ends import finish, roll_back
@@ -28,7 +30,13 @@ Opener = Callable[[Upgrade], Gallery]
 N, MOVED = 200, 60
 
 
-@pytest.fixture(scope="module", params=[fit_refitted_ridge, fit_ridge_to_kernel])
+def fit_corrected(pairs: Pairs, settings: FitSettings) -> Upgrade:
+    """A map that is wrong in one way, which backfilled items show."""
+    wrong = Pairs.of(pairs.ids, pairs.old, -pairs.new[:, ::-1])
+    return corrected_later(fit_forward_ridge(wrong, settings), pairs)
+
+
+@pytest.fixture(scope="module", params=[fit_refitted_ridge, fit_ridge_to_kernel, fit_corrected])
 def upgrade(world: World, request: pytest.FixtureRequest) -> Upgrade:
     """Fitted on forty items that the gallery does not hold."""
     fitted: Upgrade = request.param(world.gallery.subset(range(N, 240)), FitSettings())
@@ -73,7 +81,9 @@ def wanted(upgrade: Upgrade, world: World, moved: int = MOVED) -> Upgrade:
     ids = backfilled.ids.tolist()
     extra = upgrade.refit.gather(ids, backfilled.old, backfilled.new, moved)
     assert extra is not None
-    return upgrade.refitted(extra)
+    again = upgrade.refitted(extra)
+    assert again is not None
+    return again
 
 
 def check_mapped(gallery: Gallery, upgrade: Upgrade, by: Upgrade) -> None:
@@ -127,6 +137,19 @@ def test_items_that_were_fitted_on_make_no_new_generation(opened: Opener, world:
     refit(gallery)
     assert gallery.state.fitted is None
     assert not is_due(gallery.store, own, gallery.coverage)
+    assert not kept_maps(gallery.store)
+
+
+def test_items_that_show_nothing_new_make_no_new_generation(
+    opened: Opener, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossfade.upgrade.refit.correcting_kernel", lambda *_: None)
+    right = fit_corrected(world.gallery.subset(range(N, 240)), FitSettings())
+    gallery = opened(right)
+    fill(gallery, world)
+    refit(gallery)
+    assert gallery.state.fitted is None
+    assert not is_due(gallery.store, right, gallery.coverage)
     assert not kept_maps(gallery.store)
 
 

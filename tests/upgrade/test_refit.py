@@ -52,7 +52,13 @@ def gathered(upgrade: Upgrade, pairs: Pairs, backfilled: int | None = None) -> F
 
 
 def refitted(upgrade: Upgrade, pairs: Pairs) -> Upgrade:
-    return upgrade.refitted(gathered(upgrade, pairs))
+    return fitted_again(upgrade, gathered(upgrade, pairs))
+
+
+def fitted_again(upgrade: Upgrade, extra: Fresh) -> Upgrade:
+    again = upgrade.refitted(extra)
+    assert again is not None
+    return again
 
 
 def test_moments_of_two_parts_add_up_to_those_of_the_whole() -> None:
@@ -63,7 +69,7 @@ def test_moments_of_two_parts_add_up_to_those_of_the_whole() -> None:
 
 
 def test_a_map_fitted_again_is_the_one_fitted_on_everything() -> None:
-    again = refitted_ridge(FIRST).refitted(as_fresh(MORE))
+    again = fitted_again(refitted_ridge(FIRST), as_fresh(MORE))
     at_once = refitted_ridge(WORLD.gallery)
     old = WORLD.queries.old
     np.testing.assert_allclose(again.map_items(old), at_once.map_items(old), atol=1e-5)
@@ -71,7 +77,7 @@ def test_a_map_fitted_again_is_the_one_fitted_on_everything() -> None:
 
 
 def test_its_old_share_follows_the_number_fitted_on_unless_it_was_set() -> None:
-    again = refitted_ridge(FIRST).refitted(as_fresh(MORE)).two_encoder
+    again = fitted_again(refitted_ridge(FIRST), as_fresh(MORE)).two_encoder
     assert again is not None and again.weight == old_share(400 / 20)
     kept = refitted(refitted_ridge(FIRST, two_encoder_weight=0.9), MORE).two_encoder
     assert kept is not None and kept.weight == 0.9
@@ -142,14 +148,14 @@ def test_a_kernel_map_is_the_same_whatever_the_order_of_reading() -> None:
     forth = gathered(upgrade, first, 250) + gathered(upgrade, second, 250)
     back = gathered(upgrade, second, 250) + gathered(upgrade, first, 250)
     old = WORLD.queries.old
-    maps = [upgrade.refitted(extra).map_items(old) for extra in (forth, back)]
+    maps = [fitted_again(upgrade, extra).map_items(old) for extra in (forth, back)]
     np.testing.assert_allclose(*maps, atol=1e-5)
 
 
 def test_its_landmarks_are_bounded_and_of_pairs_and_items(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crossfade.upgrade.refit.MOST_LANDMARKS", 80)
     upgrade = fit_refitted_kernel(FIRST, FitSettings())
-    forward = upgrade.refitted(as_fresh(MORE)).forward
+    forward = fitted_again(upgrade, as_fresh(MORE)).forward
     assert forward is not None and forward.kernel is not None
     inputs, landmarks = forward.kernel.inputs, forward.kernel.landmarks
     assert inputs is not None
@@ -187,7 +193,7 @@ def test_only_a_closed_form_of_a_forward_map_can_be_fitted_again() -> None:
     refit = refitted_ridge(FIRST).refit
     with pytest.raises(InvalidInput, match="without rho"):
         replace(make_upgrade(Side.ITEMS), refit=refit)
-    with pytest.raises(InvalidInput, match="ridge or kernel map"):
+    with pytest.raises(InvalidInput, match="only a forward map"):
         replace(make_upgrade(Side.QUERY, rho=False), refit=refit)
     with pytest.raises(InvalidInput, match="moments of 12 and 20"):
         replace(make_upgrade(Side.ITEMS, rho=False, dim_new=21), refit=refit)

@@ -76,9 +76,11 @@ def _generations(
     for milestone in MILESTONES:
         items = math.ceil(milestone * len(rows) - _ROUNDING)
         extra = _fresh(refit, gallery, rows[:items])
-        if extra is not None and refit.has_grown(fitted, extra.n):
+        if extra is None or not refit.has_grown(fitted, extra.n):
+            continue
+        if (following := upgrade.refitted(extra)) is not None:
             fitted = refit.moments.n + extra.n
-            found.append((items, upgrade.refitted(extra)))
+            found.append((items, following))
     return found
 
 

@@ -18,9 +18,9 @@ from crossfade.upgrade import MOST_PAIRS, Upgrade
 __all__ = ["candidates", "choose"]
 
 # The first is what the others must beat.
-_OF_MANY_PAIRS = ("refitted_ridge", "forward_mlp")
-_OF_FEWER_PAIRS = ("ridge_to_kernel", "refitted_kernel", "forward_mlp")
-_BY_LABELS = "forward_contrastive"
+_OF_MANY_PAIRS = ("refitted_ridge", "refitted_mlp")
+_OF_FEWER_PAIRS = ("ridge_to_kernel", "refitted_kernel", "refitted_mlp")
+_BY_LABELS = "refitted_contrastive"
 _PAIRS_PER_DIMENSION = 2
 _BOOTSTRAP_SAMPLES = 500
 

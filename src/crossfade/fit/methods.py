@@ -170,6 +170,11 @@ _TABLE = (
         _trained("forward_mlp", "fit_forward_mlp"),
     ),
     Method(
+        "refitted_mlp",
+        "the same, corrected on backfilled items",
+        _trained("forward_mlp", "fit_refitted_mlp"),
+    ),
+    Method(
         "forward_distillation",
         "forward map trained on mixed lists, the new model as teacher",
         _trained("distillation", "fit_forward_distillation"),
@@ -202,6 +207,12 @@ _TABLE = (
         "forward_contrastive",
         "forward map and rho trained with labels, rho held near the new model",
         _trained("forward_contrastive", "fit_forward_contrastive"),
+        needs_labels=True,
+    ),
+    Method(
+        "refitted_contrastive",
+        "the same, its forward map corrected on backfilled items",
+        _trained("forward_contrastive", "fit_refitted_contrastive"),
         needs_labels=True,
     ),
 )

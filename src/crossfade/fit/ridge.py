@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from crossfade.embeddings import Pairs
-from crossfade.fit.moments import Moments, pair_moments
+from crossfade.fit.moments import pair_moments
 from crossfade.fit.reference import two_encoder_reference
+from crossfade.fit.refitting import refit_of
 from crossfade.fit.settings import FitSettings, ProgressCallback
-from crossfade.upgrade import (
-    Affine,
-    Refit,
-    Side,
-    Transform,
-    Upgrade,
-    ridge_map,
-    turned_ridge_map,
-)
+from crossfade.upgrade import Affine, Side, Transform, Upgrade, ridge_map, turned_ridge_map
 
 __all__ = ["fit_forward_ridge", "fit_refitted_ridge", "fit_ridge"]
 
-_ROWS = 8_192
 _ROTATION_SHARE = 0.25
 """Helps where pairs are few or gaps small, costs nothing elsewhere (``docs/experiments.md``)."""
 
@@ -71,18 +61,14 @@ def fit_refitted_ridge(
     moments = pair_moments(pairs, forward=True)
     affine = turned_ridge_map(moments, settings.ridge_penalty, _ROTATION_SHARE)
     upgrade = _forward("refitted_ridge", pairs, affine, settings)
-    again = Refit(
-        _stored(moments),
-        np.empty(0, dtype=np.uint64),
-        settings.ridge_penalty,
-        settings.two_encoder_weight is None and settings.two_encoder_new_weight is None,
-        _ROTATION_SHARE,
+    again = refit_of(
+        pairs,
+        moments,
+        penalty=settings.ridge_penalty,
+        shares_follow=settings.two_encoder_weight is None
+        and settings.two_encoder_new_weight is None,
+        rotation_share=_ROTATION_SHARE,
     )
-    marks = [
-        again.marks_of(pairs.old_rows(slice(start, start + _ROWS)))
-        for start in range(0, len(pairs), _ROWS)
-    ]
-    again = replace(again, marks=np.unique(np.concatenate(marks)))
     return replace(upgrade, refit=again)
 
 
@@ -95,8 +81,3 @@ def _forward(method: str, pairs: Pairs, affine: Affine, settings: FitSettings) -
         forward=Transform(affine),
         two_encoder=two_encoder_reference(pairs, settings),
     )
-
-
-def _stored(moments: Moments) -> Moments:
-    """As the artifact holds them: products with new embeddings, the most, in float32."""
-    return replace(moments, xy=moments.xy.astype(np.float32))

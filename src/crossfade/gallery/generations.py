@@ -83,7 +83,6 @@ class Generations:
 
 def keep_map(store: Store, forward: Transform, number: int, pairs: int) -> MapGeneration:
     """Write a map durably beside the collection; no state names it yet."""
-    assert forward.is_closed_form
     described = np.frombuffer(json.dumps(forward.describe()).encode(), dtype=np.uint8)
     content = save_tensors({**forward.tensors(), _DESCRIPTION: described})
     sha256 = hashlib.sha256(content).hexdigest()

@@ -57,8 +57,9 @@ def fit_again(
     """Fit the map again and decide for it; :func:`rewrite_mapped` must follow.
 
     Returns:
-        The new generation; None if too little has been backfilled that was not fitted on, if
-        it was stopped, or if somebody else has changed the gallery meanwhile.
+        The new generation; None if too little has been backfilled that was not fitted on, or
+        shows nothing that the map lacks, if it was stopped, or if somebody else has changed the
+        gallery meanwhile.
     """
     refit = upgrade.refit
     assert refit is not None
@@ -75,11 +76,15 @@ def fit_again(
     observe("gathered")
     present = state.fitted
     fitted_on = present.pairs if present else refit.moments.n
-    if extra is None or not refit.has_grown(fitted_on, extra.n):
+    forward = None
+    if extra is not None and refit.has_grown(fitted_on, extra.n):
+        assert upgrade.forward is not None
+        forward = refit.forward(extra, upgrade.forward)
+    if extra is None or forward is None:
         _look(store, upgrade, coverage)
         return None
     number = present.number + 1 if present else 1
-    kept = keep_map(store, refit.forward(extra), number, refit.moments.n + extra.n)
+    kept = keep_map(store, forward, number, refit.moments.n + extra.n)
     observe("kept")
     details = {"generation": number, "pairs": kept.pairs, "coverage": round(coverage, 6)}
     entry = Entry("refit", record.shown, record.shown, None, details)

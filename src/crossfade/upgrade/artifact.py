@@ -32,9 +32,10 @@ __all__ = ["FORMAT_VERSION", "load", "save", "upgrade_id"]
 FORMAT_VERSION = 2
 _CHAINED_VERSION = 3
 """Of chained upgrades, which a release that knows of none must not take for plain ones."""
-_NUGGET_VERSION, _LATEST_VERSION = 4, 5
-"""Likewise of kernels with a nugget, and of those with inputs of their own or offsets of items."""
-_READ = (FORMAT_VERSION, _CHAINED_VERSION, _NUGGET_VERSION, _LATEST_VERSION)
+_NUGGET_VERSION, _OFFSET_VERSION, _LATEST_VERSION = 4, 5, 6
+"""Likewise of kernels with a nugget, of those with inputs of their own or offsets of items, and of
+networks that backfilled items correct."""
+_READ = (FORMAT_VERSION, _CHAINED_VERSION, _NUGGET_VERSION, _OFFSET_VERSION, _LATEST_VERSION)
 MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
 OTHERS = (WEIGHTS,)
@@ -110,6 +111,8 @@ def _version(upgrade: Upgrade) -> int:
     if any(kernel.nugget > 0 for kernel in kernels):
         version = max(version, _NUGGET_VERSION)
     if upgrade.offset is not None or any(kernel.inputs is not None for kernel in kernels):
+        version = max(version, _OFFSET_VERSION)
+    if upgrade.refit is not None and upgrade.refit.corrects:
         version = _LATEST_VERSION
     return version
 
@@ -178,6 +181,8 @@ def _describe_refit(again: Refit) -> dict[str, Any]:
         "penalty": again.penalty,
         "shares_follow": again.shares_follow,
         "rotation_share": again.rotation_share,
+        # Left out where it is not so, as above.
+        **({"corrects": True} if again.corrects else {}),
     }
 
 
@@ -230,6 +235,7 @@ def _restore_refit(again: Mapping[str, Any], tensors: _Tensors) -> Refit:
         again["shares_follow"],
         again.get("rotation_share", 0.0),
         PairSample(sample["old"], sample["new"]) if sample else None,
+        again.get("corrects", False),
     )
 
 

@@ -1,4 +1,4 @@
-"""Kernel ridge on what a linear map leaves over: nonlinear, closed form."""
+"""Kernel ridge on what another map leaves over: nonlinear, closed form."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray
-from crossfade.upgrade.transform import Affine, Kernel, unit_inputs
+from crossfade.upgrade.transform import Affine, Kernel, Transform, unit_inputs
 
-__all__ = ["MOST_LANDMARKS", "MOST_PAIRS", "residual_kernel"]
+__all__ = ["MOST_LANDMARKS", "MOST_PAIRS", "correcting_kernel", "residual_kernel"]
 
 MOST_LANDMARKS = 5_000
 """What maps an item in a bounded time."""
@@ -22,6 +22,13 @@ _LEAST_STRENGTH = 1e-3
 _ROWS = 2_048
 _JITTER = 1e-4
 """Keeps the normal equations solvable where two landmarks are the same vector."""
+
+_CORRECTION_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_WORTH_CORRECTING = 0.95
+"""Of the squared error, what a correction must leave at most."""
+_JUDGED_ON = 1_000
+_LEAST_AGREEMENT = 0.1
+"""Of a map's directions with the new model's, lest what it misses grow without bound."""
 
 _Float64 = NDArray[np.float64]
 
@@ -62,6 +69,46 @@ def residual_kernel(
     chosen = z[landmarks]
     weight = _nystroem(z, residuals, chosen, gamma, strength).astype(np.float32)
     return Kernel(chosen, weight, gamma, inputs=inputs)
+
+
+def correcting_kernel(old: FloatArray, new: FloatArray, base: Transform) -> Kernel | None:
+    """Kernel ridge of what a map misses on items that it was not fitted on; None if it is little.
+
+    Kinds of items that a map never saw it gets wrong in one way, which a few of each show. What it
+    misses is ``new - c base(old)``, c their mean inner product: a map that is unsure of all items
+    alike is right in its directions, and only too long. The penalty is the one with the least
+    error on items left out one at a time (of kernel ridge that is ``a_i / (K + p I)^-1_ii``; Rifkin
+    & Lippert, *Notes on Regularized Least Squares*, 2007), which are the gallery's own. Where they
+    are like the pairs, that error is not below the map's own, and nothing is corrected.
+
+    Args:
+        old: ``(n, d_old)``, in random order. new: ``(n, d_new)``, unit rows. base: old to new.
+    """
+    raw = base.raw(old).astype(np.float64)
+    lengths = np.sqrt((raw * raw).sum(axis=1, keepdims=True))
+    agreement = float((new * raw / np.maximum(lengths, _JITTER)).sum(axis=1).mean())
+    # Upon the image before it is scaled to unit length.
+    residuals = lengths * new / max(agreement, _LEAST_AGREEMENT) - raw
+    inputs = _half_whitened(old)
+    z = unit_inputs(inputs, old.astype(np.float64)).astype(np.float32)
+    penalty = _least_error_left_out(z[:_JUDGED_ON], residuals[:_JUDGED_ON])
+    if penalty is None:
+        return None
+    weight = _full(z, residuals, _GAMMA, penalty).astype(np.float32)
+    return Kernel(z, weight, _GAMMA, inputs=inputs)
+
+
+def _least_error_left_out(z: FloatArray, residuals: _Float64) -> float | None:
+    """The penalty that predicts items left out best; None if all predict little."""
+    values, vectors = np.linalg.eigh(_similarities(z, z, _GAMMA))
+    turned, squares = vectors.T @ residuals, vectors * vectors
+    errors = {}
+    for penalty in _CORRECTION_PENALTIES:
+        inverse = 1.0 / (np.maximum(values, 0.0) + penalty)
+        left_out = (vectors @ (inverse[:, None] * turned)) / (squares @ inverse)[:, None]
+        errors[penalty] = float((left_out * left_out).sum())
+    best = min(errors, key=lambda penalty: errors[penalty])
+    return best if errors[best] < _WORTH_CORRECTING * (residuals * residuals).sum() else None
 
 
 def _half_whitened(old: FloatArray) -> Affine:

@@ -3,13 +3,14 @@
 Every backfilled item is a pair of the gallery itself, and pairs that are like the items still
 to be mapped are what a map needs most. A ridge is determined by the moments of its pairs, so
 the artifact carries those, and the items' own are added to them. A kernel map needs pairs
-themselves: the artifact then carries a sample of them, which a sample of the items joins. Items
+themselves: the artifact then carries a sample of them, which a sample of the items joins. A network
+stays as it is; what it misses on the items a kernel map learns, if that is more than noise. Items
 that were fitted on already must not count twice (a map that has seen an item many times over bends
 to it), so the artifact carries a mark of each pair's old vector as well.
 
 When a map is fitted again: at some coverages (:data:`MILESTONES`), few, since every new map
 rewrites the mapped vectors of all items not yet backfilled; and only if the number fitted on
-has grown by a twentieth since the last time.
+has grown by a twentieth since the last time (of a network: the number of items alone).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray
 from crossfade.errors import InvalidInput
-from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, residual_kernel
+from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, correcting_kernel, residual_kernel
 from crossfade.upgrade.linear_maps import turned_ridge_map
 from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.transform import Transform
@@ -41,6 +42,8 @@ __all__ = [
 MILESTONES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7)
 """Coverages at which the map is fitted again."""
 _LEAST_GROWTH = 0.05
+_FEWEST_ITEMS = 50
+"""That tell what a network misses."""
 _MOST_ITEMS = 50_000
 """Items fitted on at once; more add nothing to a linear map but reading time."""
 _MOST_FOR_KERNEL = 10_000
@@ -92,7 +95,9 @@ class Fresh:
 
 @dataclass(frozen=True, eq=False)
 class Refit:
-    """What it takes to fit a map again on its pairs and more: a ridge, or a kernel map upon one.
+    """What it takes to fit a map again on its pairs and more.
+
+    A ridge, a kernel map upon one, or a map that stays as it is and is corrected.
 
     Attributes:
         moments: of the pairs fitted on, x = old, y = as stored on the new side.
@@ -100,7 +105,9 @@ class Refit:
         penalty: of the ridge; None follows the number of pairs.
         shares_follow: the two-encoder shares follow the number of pairs too.
         rotation_share: how much of a rotation is in the ridge, 0 to 1.
-        sample: of the pairs, in random order, for a kernel map; None for a ridge alone.
+        sample: of the pairs, in random order, for a kernel map; None for any other.
+        corrects: the map stays, and a kernel map of what it misses on the items is added. Moments
+            beside the pairs' means are not needed then.
     """
 
     moments: Moments
@@ -109,6 +116,7 @@ class Refit:
     shares_follow: bool = True
     rotation_share: float = 0.0
     sample: PairSample | None = None
+    corrects: bool = False
 
     def __post_init__(self) -> None:
         d_x, d_y = len(self.moments.mean_x), len(self.moments.mean_y)
@@ -139,6 +147,7 @@ class Refit:
         if not len(taken):
             return None
         most = 0 if self.sample is None else _MOST_FOR_KERNEL
+        most = MOST_LANDMARKS if self.corrects else most
         kept = taken[hashes[taken] < _limit(most, backfilled)]
         return Fresh(
             Moments.of(old[taken], new[taken]), PairSample(old[kept], new[kept]), hashes[kept]
@@ -160,17 +169,28 @@ class Refit:
 
     def has_grown(self, fitted: int, extra: int) -> bool:
         """Whether ``extra`` fresh items are enough to replace a map fitted on ``fitted``."""
+        if self.corrects:
+            before = fitted - self.moments.n
+            return extra >= max(_FEWEST_ITEMS, (1 + _LEAST_GROWTH) * before)
         return self.moments.n + extra >= (1 + _LEAST_GROWTH) * fitted
 
-    def forward(self, extra: Fresh) -> Transform:
-        """The map of the pairs and the extra items together."""
+    def forward(self, extra: Fresh, first: Transform) -> Transform | None:
+        """The map of the pairs and the extra items together; None if they show nothing new.
+
+        Args:
+            first: the map fitted on the pairs alone.
+        """
+        # By their ids' hashes, so that it does not matter in which order they were read.
+        order = np.argsort(extra.hashes, kind="stable")
+        items = PairSample(extra.sample.old[order], extra.sample.new[order])
+        if self.corrects:
+            network = replace(first, kernel=None)
+            kernel = correcting_kernel(items.old, items.new, network)
+            return None if kernel is None else replace(network, kernel=kernel)
         moments = self.moments + extra.moments
         skip = turned_ridge_map(moments, self.penalty, self.rotation_share)
         if self.sample is None:
             return Transform(skip)
-        # By their ids' hashes, so that it does not matter in which order they were read.
-        order = np.argsort(extra.hashes, kind="stable")
-        items = PairSample(extra.sample.old[order], extra.sample.new[order])
         both = self.sample.joined(items)
         landmarks = _landmarks(len(self.sample), len(items))
         return Transform(skip, kernel=residual_kernel(both.old, both.new, skip, landmarks))

@@ -154,8 +154,13 @@ class Upgrade:
     def _check_refit(self) -> None:
         if self.refit is None:
             return
-        if self.forward is None or not self.forward.is_closed_form or self.rho is not None:
-            raise InvalidInput("only a ridge or kernel map without rho can be fitted again")
+        if self.forward is None:
+            raise InvalidInput("only a forward map can be fitted again")
+        fits_anew = self.forward.is_closed_form and self.rho is None
+        if not (fits_anew or self.refit.corrects):
+            raise InvalidInput(
+                "only a ridge or kernel map without rho can be fitted again; others are corrected"
+            )
         widths = (len(self.refit.moments.mean_x), len(self.refit.moments.mean_y))
         if widths != (self.source.dim, self.target.dim):
             raise InvalidInput(
@@ -259,11 +264,11 @@ class Upgrade:
             searched = self.offset.typical_vectors(searched, self.known)
         return searched, self.store_new(self.two_encoder.reference_new)
 
-    def refitted(self, extra: Fresh) -> Upgrade:
+    def refitted(self, extra: Fresh) -> Upgrade | None:
         """This upgrade with its forward map fitted on its pairs and on backfilled items.
 
         It maps items and reads scores; what it is, its spaces and its id, stays with the
-        original.
+        original. None if the items show nothing that the map lacks.
 
         Args:
             extra: what :meth:`Refit.gather` has made of the items.
@@ -271,9 +276,10 @@ class Upgrade:
         Raises:
             InvalidInput: it carries nothing to fit again.
         """
-        if self.refit is None:
+        if self.refit is None or self.forward is None:
             raise InvalidInput(f"method {self.method!r} carries nothing to fit its map again")
-        return self.with_map(self.refit.forward(extra), self.refit.moments.n + extra.n)
+        forward = self.refit.forward(extra, self.forward)
+        return None if forward is None else self.with_map(forward, self.refit.moments.n + extra.n)
 
     def with_map(self, forward: Transform, pairs: int) -> Upgrade:
         """This upgrade with another forward map, fitted on so many pairs."""
