@@ -35,7 +35,7 @@ SUITES = (
     "debian-glove-wordllama",
     "wordnet-glove-wordllama",
 )
-METHOD = "forward_ridge"
+METHOD = "auto"
 COVERAGES = (0.0, 0.25, 0.5, 0.75)
 SKEWS = (0.5, 1.0, 1.5)
 SHARES = (0.9, 0.95, 0.99)

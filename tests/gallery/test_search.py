@@ -57,6 +57,43 @@ def test_every_mode_finds_what_the_reference_finds(
             assert ids(found) == [listed[:k] for listed in expected], (mode, k)
 
 
+@pytest.mark.parametrize("moved", [0, 1, 100, 230, 240])
+def test_hubs_of_either_side_are_lowered_as_in_the_reference(
+    opened: Opener, world: World, moved: int
+) -> None:
+    upgrade = upgrade_of(world, Side.ITEMS, rho=False, offset=True)
+    assert upgrade.offset is not None and upgrade.offset.new_side > 0
+    gallery = opened(upgrade)
+    items = fill(gallery, world, moved)
+    new, old = world.queries.new, world.queries.old
+    for mode in ("one-encoder", "two-encoder"):
+        expected = expected_ids(upgrade, items, new, old, 1000, mode)
+        for k in (1, 10, 1000):
+            found = gallery.search(new, k, query_old=old, mode=mode)
+            assert ids(found) == [listed[:k] for listed in expected], (mode, k)
+
+
+def test_the_best_is_found_though_hubs_are_more_similar(
+    opened: Opener, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exact search looks deeper than it does at first, until nothing can come above."""
+    monkeypatch.setattr("crossfade.gallery.sides.over_fetch", lambda k: 2 * k)
+    upgrade = upgrade_of(world, Side.ITEMS, rho=False, offset=True)
+    assert upgrade.offset is not None
+    heavy = upgrade.offset.one_encoder._replace(v=100.0)
+    upgrade = replace(upgrade, offset=replace(upgrade.offset, one_encoder=heavy))
+    gallery = opened(upgrade)
+    items = fill(gallery, world, 200)
+    new, old = world.queries.new, world.queries.old
+    expected = expected_ids(upgrade, items, new, old, 240)
+    similar = new @ world.gallery.new[:200].T
+    places = np.argsort(np.argsort(-similar, axis=1), axis=1)
+    best = [next(int(id) for id in listed if int(id) < 200) for listed in expected]
+    assert max(row[id] for row, id in zip(places, best, strict=True)) > 2
+    for k in (1, 5):
+        assert ids(gallery.search(new, k)) == [listed[:k] for listed in expected]
+
+
 @pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
 def test_an_interpolated_query_finds_what_the_reference_finds(
     opened: Opener, world: World, mode: str

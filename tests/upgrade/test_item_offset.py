@@ -22,8 +22,15 @@ from crossfade.fit.kernel import fit_forward_kernel
 from crossfade.fit.ordering import with_ordering
 from crossfade.fit.settings import FitSettings
 from crossfade.testing import make_upgrade, make_world
-from crossfade.upgrade import ItemOffset, OffsetWeights, closeness, doubt_of, old_share
-from crossfade.upgrade.artifact import _content, _restore, _tensors
+from crossfade.upgrade import (
+    MOST_RAISED,
+    ItemOffset,
+    OffsetWeights,
+    closeness,
+    doubt_of,
+    old_share,
+)
+from crossfade.upgrade.artifact import _content, _restore, _tensors, _version
 from crossfade.upgrade.two_encoder import Combiner, SampleScores
 
 RNG = np.random.default_rng(0)
@@ -210,7 +217,7 @@ def test_it_is_kept_in_the_artifact_under_a_version_of_its_own(tmp_path: Path) -
     upgrade = with_offset()
     upgrade.save(tmp_path / "u")
     manifest = json.loads((tmp_path / "u" / "upgrade.json").read_text())
-    assert manifest["format_version"] == 5, "an earlier release would leave the offsets out"
+    assert manifest["format_version"] == 6, "an earlier release would leave the offsets out"
     again = Upgrade.load(tmp_path / "u")
     assert again.id == upgrade.id and again.mapped == upgrade.mapped
     np.testing.assert_array_equal(again.map_items(OLD), upgrade.map_items(OLD))
@@ -300,3 +307,38 @@ def test_orders_are_learned_without_what_a_kernel_repeats() -> None:
     for name in ("residual", "gain"):
         got, wanted = getattr(upgrade.ordering, name), getattr(want, name)
         np.testing.assert_allclose(got.weight, wanted.weight, rtol=0.2, atol=0.2)
+
+
+def test_backfilled_hubs_are_lowered_less_and_less_and_at_the_end_not_at_all() -> None:
+    upgrade = with_offset()
+    offset = upgrade.offset
+    assert offset is not None
+    new = unit_rows(RNG.normal(size=(6, 20)))
+    hubs = offset.of_new(new)
+    wanted = offset.usual_new - np.sort(new @ offset.bank.T, axis=1)[:, -3:].mean(axis=1)
+    np.testing.assert_allclose(hubs, np.minimum(wanted, MOST_RAISED), atol=1e-6)
+    similar = np.zeros((2, 6), np.float32)
+    for mode, weights in (
+        ("one-encoder", offset.one_encoder),
+        ("two-encoder", offset.two_encoders),
+    ):
+        side = upgrade.old_side(new[:2], unit_rows(RNG.normal(size=(2, 12))), mode)
+        for coverage in (0.0, 0.25, 1.0):
+            share = offset.new_side * weights.v * (1 - coverage)
+            np.testing.assert_allclose(
+                side.lowered(similar, hubs, coverage), np.tile(share * hubs, (2, 1)), atol=1e-6
+            )
+    assert side.lowered(similar, hubs, 1.0) is similar
+    # What a gallery's items are fitted on needs none of it.
+    assert upgrade.with_known(1.0).old_side(new[:2]).hub_share(0.0) == 0
+    assert replace(upgrade, offset=None).old_side(new[:2]).hub_share(0.0) == 0
+
+
+def test_offsets_of_mapped_items_alone_keep_their_fingerprint_and_their_format() -> None:
+    upgrade = with_offset()
+    assert upgrade.offset is not None
+    alone = replace(upgrade.offset, new_side=0.0, usual_new=0.0)
+    assert alone.fingerprint != upgrade.offset.fingerprint
+    assert "new_side" not in alone.describe()
+    assert _version(replace(upgrade, offset=alone)) == 5 and _version(upgrade) == 6
+    assert ItemOffset.restore(alone.describe(), alone.tensors()).new_side == 0.0

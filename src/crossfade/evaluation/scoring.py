@@ -82,10 +82,11 @@ class GalleryScorer:
                 scores.old[at] = queries.old_side.scores(block.old, block.mapped)
         if self.mode is Mode.OLD:
             return Scores(scores.old_old, scores.old_old, scores.new_new, scores.old_old)
-        combined = queries.old_side.two_encoder is not None
+        side = queries.old_side
+        changes = side.two_encoder is not None or side.hub_share(0.0) > 0.0
         return replace(
             scores,
-            new_at=partial(self._new_at, rows, queries, scores) if combined else None,
+            new_at=partial(self._new_at, rows, queries, scores) if changes else None,
             old_at=partial(self._old_at, rows, scores) if self._changes else None,
         )
 
@@ -99,7 +100,12 @@ class GalleryScorer:
         """Scores of backfilled items at this coverage."""
         applied = self._applied(coverage)
         side = queries.old_side if applied is self.upgrade else self._old_side(rows, applied)
-        return side.backfilled(scores.new, scores.old_old, coverage)
+        new = scores.new
+        if side.hub_share(coverage) > 0.0:
+            new = side.lowered(new, self._hubs, coverage)
+        if side.two_encoder is None:
+            return new
+        return side.backfilled(new, scores.old_old, coverage)
 
     def _old_at(self, rows: NDArray[np.intp], scores: Scores, coverage: float) -> FloatArray:
         """Scores of the others, mapped by the generation in use."""
@@ -123,6 +129,15 @@ class GalleryScorer:
         mode = Mode.ONE_ENCODER if self.mode is Mode.OLD else self.mode
         new, old = self.queries.new_rows(rows), self.queries.old_rows(rows)
         return upgrade.old_side(new, old, mode)
+
+    @cached_property
+    def _hubs(self) -> NDArray[np.float64]:
+        """What lowers backfilled items, ``(n,)``."""
+        offset = self.upgrade.offset
+        assert offset is not None
+        starts = range(0, len(self.by_id), _BLOCK_ROWS)
+        parts = [self.by_id[start : start + _BLOCK_ROWS] for start in starts]
+        return np.concatenate([offset.of_new(self.gallery.new_rows(rows)) for rows in parts])
 
     @cached_property
     def _kept(self) -> list[_Block]:

@@ -25,13 +25,18 @@ class _Rule:
     two_encoders: OffsetWeights
     nearest: int
     push: float
+    new_side: float = 0.0
 
 
 _BY_ITEMS = _Rule(OffsetWeights(0.3, 0.25), OffsetWeights(0.6, 0.05, 0.25), nearest=10, push=0.04)
-_BY_QUERIES = _Rule(OffsetWeights(0.1, 0.4), OffsetWeights(0.2, 0.7), nearest=3, push=0.04)
+_BY_QUERIES = _Rule(
+    OffsetWeights(0.1, 0.4), OffsetWeights(0.2, 0.7), nearest=3, push=0.04, new_side=1.0
+)
 """Real queries tell hubs better than anything else does, so less is left to u."""
 _BY_QUERIES_OF_BOTH = replace(_BY_QUERIES, two_encoders=OffsetWeights(0.2, 0.5, 0.5))
-_OF_QUERIES_ALONE = _Rule(OffsetWeights(0.0, 0.4), OffsetWeights(0.0, 0.5), nearest=3, push=0.0)
+_OF_QUERIES_ALONE = _Rule(
+    OffsetWeights(0.0, 0.4), OffsetWeights(0.0, 0.5), nearest=3, push=0.0, new_side=1.0
+)
 """Lengths of networks mean nothing, and those of a ridge of many pairs little."""
 
 
@@ -76,6 +81,8 @@ def with_item_offset(
         usual_old=float(closeness(old, old_bank, rule.nearest).mean()) if len(old_bank) else 0.0,
         nearest=rule.nearest,
         push=rule.push * needed,
+        new_side=rule.new_side,
+        usual_new=float(closeness(new, bank, rule.nearest).mean()) if rule.new_side else 0.0,
     )
     return judged.with_offset(offset), final.with_offset(offset)
 

@@ -16,6 +16,7 @@ from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch, Sto
 from crossfade.gallery.coverage import CoverageGauge
 from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.generations import Generations
+from crossfade.gallery.hubs import Hubs
 from crossfade.gallery.merge import Candidate, HitSide
 from crossfade.gallery.record import read_record_of
 from crossfade.gallery.request import Queries, Request
@@ -69,7 +70,7 @@ class Searcher:
         self._generations = generations
         self._lock = lock
         self._moves_back = moves_back
-        self._sides = TwoSides(store, upgrade.source, upgrade.stored, upgrade.mapped)
+        self._sides = _sides_of(store, upgrade)
         self._coverage = CoverageGauge(store, upgrade.stored.name)
 
     def search(self, queries: Queries, request: Request) -> list[list[Hit]]:
@@ -135,9 +136,10 @@ class Searcher:
                 "use mode='one-encoder'"
             )
         mapped = self._generations.at(state).old_side(queries.new, queries.old, mode)
+        depends = mapped.two_encoder is not None or mapped.hub_share(0.0) > 0.0
+        coverage = self._coverage.read() if depends else 1.0
         if mapped.two_encoder is None:
-            return lambda request: self._sides.search_both(mapped, request)
-        coverage = self._coverage.read()
+            return lambda request: self._sides.search_both(mapped, request, coverage)
         return lambda request: self._sides.search_with_both_encoders(mapped, request, coverage)
 
     def _old_finder(self, query_old: Any | None, state: GalleryState) -> _Find:
@@ -152,11 +154,13 @@ class Searcher:
         first = self._upgrade.earlier.upgrade
         if state.earlier is not None:
             first = first.with_known(self._generations.known_share(state.earlier))
-        sides = TwoSides(self._store, first.source, first.stored, first.mapped)
-        old_side = first.old_side(query_old)
+        sides, old_side = _sides_of(self._store, first), first.old_side(query_old)
+        coverage = 1.0
+        if old_side.hub_share(0.0) > 0.0:
+            coverage = CoverageGauge(self._store, first.stored.name).read()
         return lambda request: [
             [replace(one, side="old") for one in listed]
-            for listed in sides.search_both(old_side, request)
+            for listed in sides.search_both(old_side, request, coverage)
         ]
 
     def _with_payloads(self, found: list[list[Candidate]]) -> tuple[list[list[Hit]], bool]:
@@ -183,6 +187,11 @@ _NOT_YET: Mapping[Phase, str] = {
     Phase.ROLLED_BACK: "the gallery was rolled back to the old system: mode='old' answers; "
     "start an upgrade again with start_gallery(uri, upgrade)",
 }
+
+
+def _sides_of(store: Store, upgrade: Upgrade) -> TwoSides:
+    stored = upgrade.stored
+    return TwoSides(store, upgrade.source, stored, upgrade.mapped, Hubs(stored.name))
 
 
 def _only(found: list[list[Any]], side: HitSide) -> list[list[Candidate]]:

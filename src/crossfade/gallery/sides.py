@@ -6,17 +6,19 @@ is then seen twice, and the merge keeps one, rather than never.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray, Space
+from crossfade.gallery.hubs import Hubs
 from crossfade.gallery.merge import Candidate, merge, moved_meanwhile
 from crossfade.gallery.request import Request, closest
-from crossfade.gallery.two_views import TwoViews
-from crossfade.stores import Match, Store
-from crossfade.upgrade import OldSide
+from crossfade.gallery.two_views import ROUNDING, TwoViews, over_fetch
+from crossfade.stores import Id, Match, Store, id_order
+from crossfade.upgrade import MOST_RAISED, OldSide
 
 __all__ = ["TwoSides"]
 
@@ -30,12 +32,14 @@ class TwoSides:
     Attributes:
         source: the space of old vectors. stored: of new ones.
         mapped: of forward-mapped old vectors, for upgrades on the items' side.
+        hubs: of backfilled items.
     """
 
     store: Store
     source: Space
     stored: Space
     mapped: Space | None
+    hubs: Hubs
 
     def search_new(self, queries: FloatArray, request: Request) -> list[list[Match]]:
         """The new side alone; ``queries`` are ``(q, d_new)`` of the stored space."""
@@ -49,10 +53,12 @@ class TwoSides:
         self, queries: OldSide, request: Request, coverage: float
     ) -> list[list[Candidate]]:
         """Both sides merged, each item scored by both models."""
-        views = TwoViews(self.store, self.source, self.stored, self.mapped)
+        views = TwoViews(self.store, self.source, self.stored, self.mapped, self.hubs)
         return views.search(queries, request, coverage)
 
-    def search_both(self, queries: OldSide, request: Request) -> list[list[Candidate]]:
+    def search_both(
+        self, queries: OldSide, request: Request, coverage: float = 1.0
+    ) -> list[list[Candidate]]:
         """Both sides merged, each item scored by the view of its side.
 
         If so many items moved meanwhile that the old list may have lost some of its k best,
@@ -61,12 +67,61 @@ class TwoSides:
         depth = request.k
         for _ in range(_MOST_DEEPENINGS):
             old = self._old_side(queries, replace(request, k=depth))
-            new = self.search_new(queries.stored_query, request)
+            # Counts may be a moment old; that nothing is left to move is seen here.
+            left = request.filter is not None or any(old)
+            new = self._new_side(queries, request, coverage if left else 1.0)
             short = max(map(_shortage(depth, request.k), old, new), default=0)
             if not short:
                 break
             depth += 2 * short
         return [merge(first, second, request.k) for first, second in zip(old, new, strict=True)]
+
+    def _new_side(self, queries: OldSide, request: Request, coverage: float) -> list[list[Match]]:
+        """The k best of the new side, hubs lowered.
+
+        An item outside the lists scores no more than the last of its list, raised as far as any
+        is: an exact search goes deeper until the k-th result passes that bound.
+        """
+        share = queries.hub_share(coverage)
+        if share <= 0.0:
+            return self.search_new(queries.stored_query, request)
+        depth = over_fetch(request.k)
+        while True:
+            found = self.search_new(queries.stored_query, replace(request, k=depth))
+            lowered = self._lowered(queries, found, coverage)
+            settled = all(
+                len(listed) < depth
+                or best[request.k - 1].score > listed[-1].score + share * MOST_RAISED + ROUNDING
+                for listed, best in zip(found, lowered, strict=True)
+            )
+            if settled or not request.exact:
+                return [best[: request.k] for best in lowered]
+            depth *= 4
+
+    def _lowered(
+        self, queries: OldSide, found: Sequence[Sequence[Match]], coverage: float
+    ) -> list[list[Match]]:
+        """The same matches, best first, by their lowered scores."""
+        offset, stored = queries.upgrade.offset, self.stored.name
+        assert offset is not None
+        ids = sorted({match.id for listed in found for match in listed}, key=id_order)
+        # One that is gone meanwhile, or has lost its vector, is found out with the payloads.
+        items = [
+            item
+            for item in self.store.get(ids, vectors=[stored])
+            if item is not None and stored in item.vectors
+        ]
+        hubs = dict(zip((item.id for item in items), self.hubs.of(items, offset), strict=True))
+        return [
+            sorted(
+                _rescored_by(
+                    listed,
+                    queries.lowered(_scores(listed), _numbers(listed, hubs), coverage),
+                ),
+                key=lambda match: (-match.score, id_order(match.id)),
+            )
+            for listed in found
+        ]
 
     def _old_side(self, queries: OldSide, request: Request) -> list[list[Match]]:
         index = self.mapped or self.source
@@ -84,8 +139,19 @@ def _shortage(depth: int, k: int) -> Callable[[Sequence[Match], Sequence[Match]]
 
 
 def _rescored(matches: Sequence[Match], queries: OldSide) -> list[Match]:
-    scores = queries.calibrated(np.array([match.score for match in matches], dtype=np.float32))
+    return _rescored_by(matches, queries.calibrated(_scores(matches)))
+
+
+def _rescored_by(matches: Sequence[Match], scores: FloatArray) -> list[Match]:
     return [
         Match(match.id, match.version, float(score))
         for match, score in zip(matches, scores, strict=True)
     ]
+
+
+def _scores(matches: Sequence[Match]) -> FloatArray:
+    return np.array([match.score for match in matches], dtype=np.float32)
+
+
+def _numbers(matches: Sequence[Match], hubs: Mapping[Id, float]) -> NDArray[np.float64]:
+    return np.array([hubs.get(match.id, 0.0) for match in matches], dtype=np.float64)

@@ -11,16 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray, Space
+from crossfade.gallery.hubs import Hubs
 from crossfade.gallery.merge import Candidate, HitSide
 from crossfade.gallery.request import Request, closest
 from crossfade.stores import Id, Item, Match, Store, id_order
-from crossfade.upgrade import OldSide
+from crossfade.upgrade import MOST_RAISED, OldSide
 
-__all__ = ["TwoViews", "over_fetch"]
+__all__ = ["ROUNDING", "TwoViews", "over_fetch"]
 
-_ROUNDING = 1e-5
+ROUNDING = 1e-5
 """Two ways to compute one inner product in float32 differ by less."""
 _QUERIES_TOGETHER = 32
 """Queries whose candidates are rescored together; bounds the matrix of scores."""
@@ -53,6 +55,7 @@ class TwoViews:
     source: Space
     stored: Space
     mapped: Space | None
+    hubs: Hubs
 
     def search(self, queries: OldSide, request: Request, coverage: float) -> list[list[Candidate]]:
         """The k best of both sides by both views.
@@ -130,6 +133,8 @@ class TwoViews:
         if moved := both + alone:
             # One product for both kinds, or items of one new vector would not tie at coverage 1.
             scores = _distinct(moved, (new,), lambda rows: queries.stored_query @ rows.T)
+            if queries.hub_share(coverage) > 0.0:
+                scores = queries.lowered(scores, self._hubs_of(queries, moved), coverage)
             if both:
                 by_old = _distinct(both, (old,), lambda rows: _old_query(queries) @ rows.T)
                 mixed = queries.backfilled(scores[:, : len(both)], by_old, coverage)
@@ -138,6 +143,10 @@ class TwoViews:
         if waiting:
             views = (old,) if mapped is None else (old, mapped)
             yield "old", waiting, _distinct(waiting, views, queries.scores)
+
+    def _hubs_of(self, queries: OldSide, items: Sequence[Item]) -> NDArray[np.float64]:
+        assert queries.upgrade.offset is not None
+        return self.hubs.of(items, queries.upgrade.offset)
 
 
 def over_fetch(k: int) -> int:
@@ -169,6 +178,7 @@ def _distinct(
 def _bounds(queries: OldSide, lists: _Lists, depth: int, coverage: float) -> FloatArray:
     """For each query, what an item outside the lists can score at most, ``(q,)``."""
     mapped, old, new = (_last(view, depth) for view in (lists.mapped, lists.old, lists.new))
+    new = new + np.float32(MOST_RAISED * queries.hub_share(coverage))
     waiting = np.where(
         np.isinf(mapped) | np.isinf(old), -np.inf, queries.combined(_finite(mapped), _finite(old))
     )
@@ -194,6 +204,6 @@ def _finite(scores: FloatArray) -> FloatArray:
 
 def _all_settled(found: Sequence[Sequence[Candidate]], bounds: FloatArray, k: int) -> bool:
     return all(
-        bound == -np.inf or (len(hits) >= k and hits[k - 1].score > bound + _ROUNDING)
+        bound == -np.inf or (len(hits) >= k and hits[k - 1].score > bound + ROUNDING)
         for hits, bound in zip(found, bounds, strict=True)
     )

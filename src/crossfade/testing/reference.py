@@ -71,7 +71,12 @@ class _Scorer:
         if self._side is None:
             return None if item.old is None else float(self._query_old @ item.old)
         if item.new is not None:
-            score = self._query_stored @ self._upgrade.store_new(item.new)[0]
+            stored = self._upgrade.store_new(item.new)
+            score = self._query_stored @ stored[0]
+            if self._side.hub_share(self._coverage) > 0:
+                assert self._upgrade.offset is not None
+                hub = self._upgrade.offset.of_new(stored)
+                score = self._side.lowered(np.array([[score]]), hub, self._coverage)[0, 0]
             if self._side.two_encoder is None or item.old is None:
                 return float(score)
             old_score = self._query_old @ item.old

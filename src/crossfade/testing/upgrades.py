@@ -82,4 +82,6 @@ def _random_offset(dim_old: int, dim: int, seed: int) -> ItemOffset:
         usual_old=0.4,
         nearest=3,
         push=0.05,
+        new_side=0.8,
+        usual_new=0.5,
     )

@@ -3,7 +3,13 @@
 from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.chain import Earlier, chained
 from crossfade.upgrade.interpolation import Interpolation
-from crossfade.upgrade.item_offset import ItemOffset, OffsetWeights, closeness, doubt_of
+from crossfade.upgrade.item_offset import (
+    MOST_RAISED,
+    ItemOffset,
+    OffsetWeights,
+    closeness,
+    doubt_of,
+)
 from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, MOST_PAIRS, residual_kernel
 from crossfade.upgrade.linear_maps import ridge_map, turned_ridge_map
 from crossfade.upgrade.moments import Moments
@@ -19,6 +25,7 @@ __all__ = [
     "MILESTONES",
     "MOST_LANDMARKS",
     "MOST_PAIRS",
+    "MOST_RAISED",
     "Affine",
     "Calibration",
     "Earlier",

@@ -34,7 +34,7 @@ _CHAINED_VERSION = 3
 """Of chained upgrades, which a release that knows of none must not take for plain ones."""
 _NUGGET_VERSION, _OFFSET_VERSION, _LATEST_VERSION = 4, 5, 6
 """Likewise of kernels with a nugget, of those with inputs of their own or offsets of items, and of
-networks that backfilled items correct."""
+networks that backfilled items correct, or offsets of backfilled items."""
 _READ = (FORMAT_VERSION, _CHAINED_VERSION, _NUGGET_VERSION, _OFFSET_VERSION, _LATEST_VERSION)
 MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
@@ -113,6 +113,8 @@ def _version(upgrade: Upgrade) -> int:
     if upgrade.offset is not None or any(kernel.inputs is not None for kernel in kernels):
         version = max(version, _OFFSET_VERSION)
     if upgrade.refit is not None and upgrade.refit.corrects:
+        version = _LATEST_VERSION
+    if upgrade.offset is not None and upgrade.offset.new_side > 0:
         version = _LATEST_VERSION
     return version
 

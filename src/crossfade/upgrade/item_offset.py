@@ -24,6 +24,13 @@ is the item's part of cross-domain similarity local scaling (CSLS; Conneau et al
 Without Parallel Data*, ICLR 2018), which with real queries as its bank is known as querybank
 normalisation (Bogolin et al., CVPR 2022). See ``docs/experiments.md``, "Offsets of items".
 
+Where the bank is of real queries, items that are backfilled are lowered too, by what their own new
+vectors tell, or hubs among them come above all that wait:
+
+    s = <q, n> + w_v (1 - c) (usual_new - r(n))
+
+The share fades with coverage c, and at c = 1 the score is exactly the new model's.
+
 A store that knows unit vectors and their inner products alone keeps it all the same: the vector
 ``(f', u, v, t, sqrt(L^2 - |f'|^2 - u^2 - v^2 - t^2)) / L`` is one, and so is the query
 ``(q, w_u, w_v, w_t, 0)`` over its length (the reduction of Bachrach et al., *Speeding Up the Xbox
@@ -45,14 +52,17 @@ from numpy.typing import NDArray
 from crossfade.embeddings import FloatArray
 from crossfade.errors import InvalidInput
 
-__all__ = ["ItemOffset", "OffsetWeights", "closeness", "doubt_of"]
+__all__ = ["MOST_RAISED", "ItemOffset", "OffsetWeights", "closeness", "doubt_of"]
 
 _LARGEST = 0.5
 """Of each of u, v and t, either way."""
+MOST_RAISED = 0.15
+"""Of a backfilled item: how much deeper a search for the best must look depends on it."""
 _TERMS = 3
 _DOUBT_AT_ONE, _DOUBT_PER_DECADE = 0.53, 0.2
 _LEAST_DOUBT, _MOST_DOUBT = 0.3, 0.85
 _NUMBERS = ("doubt", "typical", "usual", "usual_old", "push")
+_NEW_SIDE_NUMBERS = ("new_side", "usual_new")
 _BLOCK_SCORES = 2**22
 
 _Float64 = NDArray[np.float64]
@@ -110,6 +120,8 @@ class ItemOffset:
             map was not fitted on.
         nearest: how many of the bank r(f) is the mean of.
         push: by how much mapped vectors are moved away from the mean.
+        new_side: share of w_v that a backfilled item's own hubness counts at coverage 0, 0 to 1.
+        usual_new: mean of r(n) over items.
     """
 
     mean: FloatArray
@@ -123,6 +135,8 @@ class ItemOffset:
     usual_old: float = 0.0
     nearest: int = 1
     push: float = 0.0
+    new_side: float = 0.0
+    usual_new: float = 0.0
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or not np.isfinite(self.mean).all():
@@ -140,10 +154,10 @@ class ItemOffset:
             )
         if not (np.isfinite(self.bank).all() and np.isfinite(self.old_bank).all()):
             raise InvalidInput("an item offset's banks hold NaN or infinite numbers")
-        for name in ("usual", "usual_old"):
+        for name in ("usual", "usual_old", "usual_new"):
             if not math.isfinite(value := getattr(self, name)):
                 raise InvalidInput(f"an item offset's {name} is {value}, wanted a number")
-        named = {name: getattr(self, name) for name in ("doubt", "typical", "push")}
+        named = {name: getattr(self, name) for name in ("doubt", "typical", "push", "new_side")}
         for mode in ("one_encoder", "two_encoders"):
             named |= {f"{mode}.{name}": x for name, x in getattr(self, mode)._asdict().items()}
         for name, value in named.items():
@@ -179,6 +193,11 @@ class ItemOffset:
         if len(self.old_bank):
             t = self.usual_old - closeness(old, self._wide[1], self.nearest)
         return np.asarray(np.clip(np.stack([u, v, t], axis=1), -_LARGEST, _LARGEST))
+
+    def of_new(self, new: FloatArray) -> _Float64:
+        """``usual_new - r(n)`` of backfilled items' new vectors ``(n, d_new)``, ``(n,)``."""
+        lowered = self.usual_new - closeness(new, self._wide[0], self.nearest)
+        return np.asarray(np.clip(lowered, -_LARGEST, MOST_RAISED))
 
     def vectors(self, old: FloatArray, mapped: FloatArray, raw: FloatArray) -> FloatArray:
         """What is stored, ``(n, d_new + 4)`` unit rows; arguments as :meth:`of` takes them."""
@@ -218,8 +237,10 @@ class ItemOffset:
 
     def describe(self) -> dict[str, Any]:
         """All but the vectors, as JSON."""
+        # Left out where it is nothing, so that other offsets' fingerprints stay what they were.
+        of_new = _NEW_SIDE_NUMBERS if self.new_side else ()
         return {
-            **{name: float(getattr(self, name)) for name in _NUMBERS},
+            **{name: float(getattr(self, name)) for name in (*_NUMBERS, *of_new)},
             "nearest": self.nearest,
             "one_encoder": list(self.one_encoder),
             "two_encoders": list(self.two_encoders),
@@ -242,6 +263,7 @@ class ItemOffset:
             OffsetWeights(*map(float, description["two_encoders"])),
             nearest=int(description["nearest"]),
             **{name: float(description[name]) for name in _NUMBERS},
+            **{name: float(description.get(name, 0.0)) for name in _NEW_SIDE_NUMBERS},
         )
 
     @cached_property

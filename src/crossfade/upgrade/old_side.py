@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from crossfade.embeddings import FloatArray
 from crossfade.upgrade.item_offset import OffsetWeights
 from crossfade.upgrade.two_encoder import Combiner, SampleScores, TwoEncoder
@@ -63,13 +66,31 @@ class OldSide:
         """
         return self._combiner.old_side(self.calibrated(searched), old)
 
+    def hub_share(self, coverage: float) -> float:
+        """How much a backfilled item's own hubness counts at this coverage: 0 for not at all."""
+        offset = self.upgrade.offset
+        if offset is None or self.offset_weights is None:
+            return 0.0
+        return offset.new_side * self.offset_weights.v * (1.0 - coverage)
+
+    def lowered(self, new: FloatArray, hubs: NDArray[Any], coverage: float) -> FloatArray:
+        """One-encoder scores of backfilled items from their similarities ``(q, n)``.
+
+        At coverage 1 they are ``new`` itself.
+
+        Args:
+            hubs: ``(n,)``, from :meth:`ItemOffset.of_new`.
+        """
+        share = self.hub_share(coverage)
+        return new if share <= 0.0 else np.asarray(new + share * hubs, dtype=np.float32)
+
     def backfilled(self, new: FloatArray, old: FloatArray, coverage: float) -> FloatArray:
-        """Two-encoder scores of backfilled items from their raw similarities ``(q, n)``.
+        """Two-encoder scores of backfilled items from their similarities ``(q, n)``.
 
         At coverage 1 they are ``new`` itself. They rise with either view.
 
         Args:
-            new: of the stored new vectors to the stored query.
+            new: of the stored new vectors to the stored query, :meth:`lowered`.
             old: of the old vectors to the old query.
         """
         return self._combiner.new_side(new, old, coverage)
