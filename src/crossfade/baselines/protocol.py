@@ -187,8 +187,9 @@ def _curve(
         scored = scores(rows)
         if scored.new_at is not None:
             raise InvalidInput(
-                "a merge takes scores that are the same at every coverage; two-encoder scores "
-                "are not: measure them with crossfade.evaluate"
+                "a merge takes scores that are the same at every coverage; those of two encoders, "
+                "or of an upgrade with a log of queries, are not: measure them with "
+                "crossfade.evaluate"
             )
         sides = _without(scored, relevance.left_out(rows))
         grades = relevance.grades(rows)
