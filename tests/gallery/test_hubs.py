@@ -1,4 +1,4 @@
-"""Hubness of items, computed once for each version of an item."""
+"""Hubness of items, computed once for each new vector."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from crossfade.upgrade import ItemOffset, Side
 VECTORS = unit_rows(np.random.default_rng(0).normal(size=(8, 20)))
 
 
-def item(id: int, version: int = 1) -> Item:
-    return Item(id, version, {"new": VECTORS[id % 8]}, {})
+def item(id: int, row: int | None = None) -> Item:
+    return Item(id, 1, {"new": VECTORS[id % 8 if row is None else row]}, {})
 
 
 @pytest.fixture
@@ -51,7 +51,8 @@ def test_each_item_is_computed_once_until_it_changes(
     again = hubs.of([item(0), item(1), item(2)], offset)
     np.testing.assert_array_equal(again, wanted[[0, 1, 2]])
     assert computed == [2, 1]
-    hubs.of([item(0, version=2)], offset)
+    # A new start brings another model's vector, and the same version.
+    np.testing.assert_array_equal(hubs.of([item(0, row=5)], offset), wanted[[5]])
     assert computed == [2, 1, 1]
     assert len(hubs.of([], offset)) == 0
 

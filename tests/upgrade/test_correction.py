@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from crossfade.embeddings import FloatArray, Pairs, unit_rows
+from crossfade.evaluation.refits import Generations
 from crossfade.fit.api import fit
+from crossfade.fit.refitting import corrected_later
 from crossfade.fit.ridge import fit_forward_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.testing import make_world
-from crossfade.upgrade import Fresh, Transform, Upgrade
+from crossfade.upgrade import Affine, Fresh, Transform, Upgrade
 from crossfade.upgrade.kernel_maps import (
     _CORRECTION_PENALTIES,
     _least_error_left_out,
@@ -143,6 +145,34 @@ def test_with_rho_what_is_learnt_is_as_stored() -> None:
         return float(((stored - one.map_items(more.old)) ** 2).sum(axis=1).mean())
 
     assert far(corrected) < 0.5 * far(wrong)
+
+
+def test_what_is_simulated_is_corrected_to_what_is_stored_too() -> None:
+    """A map that is right onto rho's space is not drawn to the new space itself."""
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(DIM_NEW, DIM_NEW)))[0]
+    rho = Transform(Affine(turn.astype(np.float32), np.zeros(DIM_NEW, np.float32)))
+    stored = Pairs.of(FITTED.ids, FITTED.old, rho(FITTED.new))
+    right = fit_forward_ridge(stored, FitSettings())
+    upgrade = corrected_later(replace(right, rho=rho), FITTED)
+    gallery = items(400, range(SEEN), 11)
+    meant = upgrade.store_new(gallery.new)
+
+    def far(one: Upgrade) -> float:
+        return float(((meant - one.map_items(gallery.old)) ** 2).sum(axis=1).mean())
+
+    assert far(upgrade) < 0.2
+    assert far(Generations(upgrade, gallery, np.arange(400)).at(0.9)) <= far(upgrade)
+
+
+def test_a_sample_of_few_items_corrects_nothing(upgrade: Upgrade) -> None:
+    """Of many backfilled items a share is drawn, and most of them may have been fitted on."""
+    refit, pairs = upgrade.refit, items(200, range(SEEN, KINDS), 10)
+    assert refit is not None and upgrade.forward is not None
+    for backfilled in (40_000, 10_000_000):
+        some = refit.gather(pairs.ids.tolist(), pairs.old, pairs.new, backfilled)
+        if some is not None:
+            assert len(some.sample) < 50
+            assert refit.forward(some, upgrade.forward) is None
 
 
 def slow_error(z: FloatArray, residuals: np.ndarray, penalty: float) -> float:

@@ -75,7 +75,7 @@ def _generations(
     fitted = refit.moments.n
     for milestone in MILESTONES:
         items = math.ceil(milestone * len(rows) - _ROUNDING)
-        extra = _fresh(refit, gallery, rows[:items])
+        extra = _fresh(upgrade, refit, gallery, rows[:items])
         if extra is None or not refit.has_grown(fitted, extra.n):
             continue
         if (following := upgrade.refitted(extra)) is not None:
@@ -84,14 +84,15 @@ def _generations(
     return found
 
 
-def _fresh(refit: Refit, gallery: Pairs, rows: NDArray[np.intp]) -> Fresh | None:
+def _fresh(upgrade: Upgrade, refit: Refit, gallery: Pairs, rows: NDArray[np.intp]) -> Fresh | None:
     """The backfilled items that were not fitted on; None if there are none."""
     ordered, total = np.sort(rows), None
     # Block by block: galleries on disk may be larger than memory.
     for start in range(0, len(ordered), _BLOCK_ROWS):
         part = ordered[start : start + _BLOCK_ROWS]
         ids = gallery.ids[part].tolist()
-        more = refit.gather(ids, gallery.old_rows(part), gallery.new_rows(part), len(rows))
+        stored = upgrade.store_new(gallery.new_rows(part))
+        more = refit.gather(ids, gallery.old_rows(part), stored, len(rows))
         if more is not None:
             total = more if total is None else total + more
     return total

@@ -146,14 +146,19 @@ def held_out_scores(upgrade: Upgrade, held_out: Pairs, queries: HeldOutQueries) 
     """How queries score held-out items, columns in the order of their rows."""
     old, new = held_out.old_rows(), held_out.new_rows()
     mapped, stored = upgrade.map_items(old), upgrade.store_new(new)
+    hubs = None
+    if upgrade.offset is not None and upgrade.offset.new_side:
+        hubs = upgrade.offset.of_new(stored)
 
     def scores(rows: NDArray[np.intp]) -> Scores:
         q_old, q_new = queries.old[rows], queries.new[rows]
+        side, similar = upgrade.old_side(q_new, q_old), upgrade.store_new(q_new) @ stored.T
         return Scores(
-            new=upgrade.store_new(q_new) @ stored.T,
-            old=upgrade.old_side(q_new, q_old).scores(old, mapped),
+            new=similar,
+            old=side.scores(old, mapped),
             new_new=q_new @ new.T,
             old_old=q_old @ old.T,
+            new_at=None if hubs is None else lambda at: side.lowered(similar, hubs, at),
         )
 
     return scores

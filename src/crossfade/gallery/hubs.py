@@ -12,6 +12,8 @@ from crossfade.upgrade import ItemOffset
 
 __all__ = ["Hubs"]
 
+_Key = tuple[Id, int]
+"""An item's id, and a hash of its new vector: a new start of an upgrade may bring another one."""
 _MOST_KEPT = 100_000
 """Numbers of items kept; of more, all are forgotten, which costs little."""
 
@@ -25,22 +27,22 @@ class Hubs:
 
     def __init__(self, stored: str) -> None:
         self._stored = stored
-        self._kept: dict[tuple[Id, int], float] = {}
+        self._kept: dict[_Key, float] = {}
 
     def of(self, items: Sequence[Item], offset: ItemOffset) -> NDArray[np.float64]:
         """``(n,)``, of items that hold a new vector."""
+        keys = [self._key(item) for item in items]
         # Another thread may forget what is kept at any moment, so it is looked up once.
-        found = {key: self._kept.get(key) for key in map(_key, items)}
-        missing = [item for item in items if found[_key(item)] is None]
+        found = {key: self._kept.get(key) for key in keys}
+        missing = {key: item for key, item in zip(keys, items, strict=True) if found[key] is None}
         if missing:
-            rows = np.stack([item.vectors[self._stored] for item in missing])
-            new = dict(zip(map(_key, missing), offset.of_new(rows).tolist(), strict=True))
+            rows = np.stack([item.vectors[self._stored] for item in missing.values()])
+            new = dict(zip(missing, offset.of_new(rows).tolist(), strict=True))
             if len(self._kept) + len(new) > _MOST_KEPT:
                 self._kept = {}
             self._kept.update(new)
             found.update(new)
-        return np.array([found[_key(item)] for item in items], dtype=np.float64)
+        return np.array([found[key] for key in keys], dtype=np.float64)
 
-
-def _key(item: Item) -> tuple[Id, int]:
-    return item.id, item.version
+    def _key(self, item: Item) -> _Key:
+        return item.id, hash(item.vectors[self._stored].tobytes())

@@ -16,7 +16,7 @@ from crossfade.embeddings import FloatArray, Space
 from crossfade.gallery.hubs import Hubs
 from crossfade.gallery.merge import Candidate, merge, moved_meanwhile
 from crossfade.gallery.request import Request, closest
-from crossfade.gallery.two_views import ROUNDING, TwoViews, over_fetch
+from crossfade.gallery.two_views import ROUNDING, TwoViews, over_fetch, parts
 from crossfade.stores import Id, Match, Store, id_order
 from crossfade.upgrade import MOST_RAISED, OldSide
 
@@ -82,9 +82,18 @@ class TwoSides:
         An item outside the lists scores no more than the last of its list, raised as far as any
         is: an exact search goes deeper until the k-th result passes that bound.
         """
-        share = queries.hub_share(coverage)
-        if share <= 0.0:
+        if queries.hub_share(coverage) <= 0.0:
             return self.search_new(queries.stored_query, request)
+        return [
+            best
+            for part in parts(queries)
+            for best in self._lowered_new_side(part, request, coverage)
+        ]
+
+    def _lowered_new_side(
+        self, queries: OldSide, request: Request, coverage: float
+    ) -> list[list[Match]]:
+        share = queries.hub_share(coverage)
         depth = over_fetch(request.k)
         while True:
             found = self.search_new(queries.stored_query, replace(request, k=depth))

@@ -20,7 +20,7 @@ from crossfade.gallery.request import Request, closest
 from crossfade.stores import Id, Item, Match, Store, id_order
 from crossfade.upgrade import MOST_RAISED, OldSide
 
-__all__ = ["ROUNDING", "TwoViews", "over_fetch"]
+__all__ = ["ROUNDING", "TwoViews", "over_fetch", "parts"]
 
 ROUNDING = 1e-5
 """Two ways to compute one inner product in float32 differ by less."""
@@ -65,9 +65,7 @@ class TwoViews:
         2003, section 4). An exact search goes deeper until the k-th result passes that bound.
         """
         return [
-            found
-            for part in _parts(queries)
-            for found in self._search_part(part, request, coverage)
+            found for part in parts(queries) for found in self._search_part(part, request, coverage)
         ]
 
     def _search_part(
@@ -154,7 +152,8 @@ def over_fetch(k: int) -> int:
     return max(4 * k, 100)
 
 
-def _parts(queries: OldSide) -> Iterator[OldSide]:
+def parts(queries: OldSide) -> Iterator[OldSide]:
+    """Some queries after the others."""
     for start in range(0, len(queries.search_query), _QUERIES_TOGETHER):
         yield queries.of(slice(start, start + _QUERIES_TOGETHER))
 

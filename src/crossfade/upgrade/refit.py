@@ -184,6 +184,8 @@ class Refit:
         order = np.argsort(extra.hashes, kind="stable")
         items = PairSample(extra.sample.old[order], extra.sample.new[order])
         if self.corrects:
+            if len(items) < _FEWEST_ITEMS:
+                return None  # most of what is backfilled was fitted on, and few of the rest drawn
             network = replace(first, kernel=None)
             kernel = correcting_kernel(items.old, items.new, network)
             return None if kernel is None else replace(network, kernel=kernel)
