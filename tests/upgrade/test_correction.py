@@ -168,11 +168,10 @@ def test_a_sample_of_few_items_corrects_nothing(upgrade: Upgrade) -> None:
     """Of many backfilled items a share is drawn, and most of them may have been fitted on."""
     refit, pairs = upgrade.refit, items(200, range(SEEN, KINDS), 10)
     assert refit is not None and upgrade.forward is not None
-    for backfilled in (40_000, 10_000_000):
-        some = refit.gather(pairs.ids.tolist(), pairs.old, pairs.new, backfilled)
-        if some is not None:
-            assert len(some.sample) < 50
-            assert refit.forward(some, upgrade.forward) is None
+    some = refit.gather(pairs.ids.tolist(), pairs.old, pairs.new, 40_000)
+    assert some is not None and some.n > 150 and 0 < len(some.sample) < 50
+    assert refit.has_grown(refit.moments.n, some.n)
+    assert refit.forward(some, upgrade.forward) is None
 
 
 def slow_error(z: FloatArray, residuals: np.ndarray, penalty: float) -> float:

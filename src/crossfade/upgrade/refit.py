@@ -146,9 +146,7 @@ class Refit:
         taken = taken[self.fresh(old[taken])] if len(taken) else taken
         if not len(taken):
             return None
-        most = 0 if self.sample is None else _MOST_FOR_KERNEL
-        most = MOST_LANDMARKS if self.corrects else most
-        kept = taken[hashes[taken] < _limit(most, backfilled)]
+        kept = taken[hashes[taken] < _limit(self._most_kept, backfilled)]
         return Fresh(
             Moments.of(old[taken], new[taken]), PairSample(old[kept], new[kept]), hashes[kept]
         )
@@ -196,6 +194,13 @@ class Refit:
         both = self.sample.joined(items)
         landmarks = _landmarks(len(self.sample), len(items))
         return Transform(skip, kernel=residual_kernel(both.old, both.new, skip, landmarks))
+
+    @property
+    def _most_kept(self) -> int:
+        """How many of the items themselves a fit needs."""
+        if self.corrects:
+            return MOST_LANDMARKS
+        return 0 if self.sample is None else _MOST_FOR_KERNEL
 
     @cached_property
     def _directions(self) -> NDArray[np.float64]:
