@@ -2,7 +2,7 @@
 
     python -m benchmarks.curves
 
-Reads ``results/all-local/runs.jsonl``, which ``crossfade bench all-local --seeds 3`` measures again,
+Reads ``results/all-local/runs.jsonl``, what ``crossfade bench all-local --seeds 3`` measures,
 and writes ``docs/curves.svg``.
 """
 
