@@ -7,7 +7,8 @@ itself under the random orders. ``auto`` is what fitting recommends; ``traffic``
 ``expected_gain+log`` read a log of what the old system answered to a quarter of the queries, the
 others are measured; ``oracle`` knows the true residual: what the orders that predict it could get.
 
-    python -m benchmarks.orders [SUITE ...] [--methods forward_ridge auto] [--seeds 1]
+    python -m benchmarks.orders [SUITE ...] [--methods forward_ridge auto] [--orders auto oracle]
+        [--seeds 1]
 
 A SUITE is a name of ``crossfade bench list``, a family, all-local, or a folder of your own.
 """
@@ -72,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", default=["all-local"])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--orders", nargs="+", choices=ORDERS, default=ORDERS, metavar="ORDER")
     parser.add_argument("--queries", type=int, default=750, help="measured, at most")
     parser.add_argument("--seeds", type=int, default=1, help="draws of the data")
     arguments = parser.parse_args()
@@ -79,20 +81,18 @@ def main() -> None:
     runs = {_key(run): run for run in read_lines(path)}
     for suite in suites_named(arguments.suites):
         for seed in range(arguments.seeds):
-            for run in _runs(suite, seed, arguments.methods, arguments.queries):
+            for run in _runs(suite, seed, arguments):
                 runs[_key(run)] = run
                 print(_row([run], run["method"]).strip(), flush=True)
                 write_lines(path, runs.values())
                 (RESULTS / "orders.md").write_text(_page(runs.values()), encoding="utf-8")
 
 
-def _runs(
-    suite: Suite, seed: int, methods: Sequence[str], queries: int
-) -> Iterable[dict[str, Any]]:
+def _runs(suite: Suite, seed: int, arguments: argparse.Namespace) -> Iterable[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
-        task = _task(suite, seed, Path(folder) / "log", queries)
-        for method in methods:
-            yield from _measure(task, method)
+        task = _task(suite, seed, Path(folder) / "log", arguments.queries)
+        for method in arguments.methods:
+            yield from _measure(task, method, arguments.orders)
 
 
 def _task(suite: Suite, seed: int, log: Path, most: int) -> Task:
@@ -119,7 +119,7 @@ def _answers(queries: Pairs, gallery: Pairs) -> Counter[str]:
     return counts
 
 
-def _measure(task: Task, method: str) -> Iterable[dict[str, Any]]:
+def _measure(task: Task, method: str, orders: Sequence[str]) -> Iterable[dict[str, Any]]:
     data = task.data
     pairs = data.fit if data.fit.labels is None else data.fit.without_labels()
     upgrade = fit(pairs, method, seed=task.seed)
@@ -133,7 +133,7 @@ def _measure(task: Task, method: str) -> Iterable[dict[str, Any]]:
         random = [_evaluate(task, upgrade, mode, "random", seed) for seed in range(_RANDOM_SEEDS)]
         found = {
             order: result
-            for order in ORDERS
+            for order in orders
             if (result := _under(task, labelled if order == "class_mean" else upgrade, mode, order))
         }
         yield _run(task, method, upgrade, mode, random, found)

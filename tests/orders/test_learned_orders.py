@@ -10,9 +10,11 @@ import pytest
 
 from crossfade.embeddings import FloatArray, normalise
 from crossfade.errors import InvalidInput
+from crossfade.fit.api import fit
 from crossfade.orders import open_order
+from crossfade.orders.random_keys import random_keys
 from crossfade.stores import Item
-from crossfade.testing import make_upgrade
+from crossfade.testing import make_upgrade, make_world
 from crossfade.upgrade import Affine, Ordering, Side, Upgrade
 
 OLD = normalise(np.random.default_rng(0).normal(size=(30, 12)))
@@ -124,3 +126,45 @@ def test_auto_is_what_fitting_chose() -> None:
     upgrade = with_orders(Side.ITEMS, chosen="cluster_mean")
     assert moved("auto", upgrade) == moved("cluster_mean", upgrade)
     assert moved("auto", make_upgrade(Side.ITEMS)) == moved("random", make_upgrade(Side.ITEMS))
+
+
+@pytest.mark.parametrize("order", ["expected_gain", "short_mapped_first", "central_first"])
+@pytest.mark.parametrize(("corrects", "share"), [(False, 0.2), (True, 0.05)])
+def test_where_the_map_is_fitted_again_some_items_come_first_at_random(
+    order: str, corrects: bool, share: float
+) -> None:
+    pairs = make_world(items=400, queries=0).gallery.without_labels()
+    upgrade = fit(pairs.subset(range(100)), "refitted_ridge")
+    assert upgrade.refit is not None
+    upgrade = replace(upgrade, refit=replace(upgrade.refit, corrects=corrects))
+    old = pairs.old_rows()
+    source = upgrade.source.name
+
+    def first_to_last(one: Upgrade, seed: int) -> list[int]:
+        items = [Item(row, 1, {source: vector}, {}) for row, vector in enumerate(old)]
+        keys = open_order(order, one, seed).score([*items, Item(-1, 1, {}, {})], order)
+        return [row - 1 for row in np.argsort([keys[-1], *keys[:-1]], kind="stable").tolist()]
+
+    always = first_to_last(replace(upgrade, refit=None), 0)
+    draws = []
+    for seed in range(2):
+        key_of = random_keys(seed)
+        drawn = sorted((row for row in range(400) if key_of(row) < share), key=key_of)
+        assert 0.4 * share < len(drawn) / 400 < 1.7 * share
+        rest = [row for row in always[1:] if row not in drawn]
+        assert first_to_last(upgrade, seed) == [-1, *drawn, *rest]
+        draws.append(drawn)
+    assert draws[0] != draws[1]
+
+
+def test_a_traffic_log_leaves_the_random_share_first(tmp_path: Path) -> None:
+    pairs = make_world(items=200, queries=0).gallery.without_labels()
+    upgrade = fit(pairs, "refitted_ridge")
+    log = tmp_path / "log"
+    log.write_text("7\t1000\n", encoding="utf-8")
+    order = f"expected_gain:{log}"
+    items = [Item(row, 1, {upgrade.source.name: v}, {}) for row, v in enumerate(pairs.old_rows())]
+    keys = np.array(open_order(order, upgrade, 0).score(items, order))
+    drawn = np.array([random_keys(0)(row) < 0.2 for row in range(200)])
+    assert keys[drawn].max() < keys[~drawn].min()
+    assert not drawn[7] and keys[7] == keys[~drawn].min()

@@ -46,8 +46,7 @@ def with_offset() -> Upgrade:
 def slow_offset(offset: ItemOffset, old: list[float], raw: list[float]) -> list[float]:
     """u, v and t, one number after the other."""
     mean = offset.mean.tolist()
-    length = math.sqrt(sum(x * x for x in raw))
-    f = [x / length for x in raw]
+    f = slow_direction(offset, raw)
     hub = sum(x * m for x, m in zip(f, mean, strict=True)) - sum(m * m for m in mean)
     spread = sum((x - m) ** 2 for x, m in zip(raw, mean, strict=True))
     u = -hub + offset.doubt / 2 * (offset.typical - spread)
@@ -56,6 +55,20 @@ def slow_offset(offset: ItemOffset, old: list[float], raw: list[float]) -> list[
     if len(offset.old_bank):
         t = offset.usual_old - slow_closeness(old, offset.old_bank.tolist(), offset.nearest)
     return [min(0.5, max(-0.5, term)) for term in (u, v, t)]
+
+
+def slow_direction(offset: ItemOffset, raw: list[float], share: float = 1.0) -> list[float]:
+    """f: the image's direction, and what D adds to it."""
+    if offset.distilled is None:
+        return slow_unit(raw)
+    g = slow_unit(raw)
+    added = [sum(x * d for x, d in zip(g, column, strict=True)) for column in offset.distilled.T]
+    return slow_unit([x + share * more for x, more in zip(g, added, strict=True)])
+
+
+def slow_unit(row: list[float]) -> list[float]:
+    length = math.sqrt(sum(x * x for x in row))
+    return [x / length for x in row]
 
 
 def slow_closeness(row: list[float], bank: list[list[float]], nearest: int) -> float:
@@ -73,7 +86,8 @@ def slow_scores(
 ) -> NDArray[np.float64]:
     """s: similarities to what is pushed away from the mean, and the weighted offsets."""
     mu = offset.mean.astype(np.float64)
-    pushed = mu + (1 + offset.push) * (unit_rows(raw) - mu)
+    directions = np.array([slow_direction(offset, row) for row in raw.tolist()])
+    pushed = mu + (1 + offset.push) * (directions - mu)
     offsets = np.array(
         [slow_offset(offset, o.tolist(), r.tolist()) for o, r in zip(old, raw, strict=True)]
     )
@@ -92,6 +106,7 @@ NO_OLD_BANK = np.empty((0, 3), np.float32)
     push=st.floats(0, 0.2),
     bank=st.sampled_from((1, 2, 9)),
     old_bank=st.sampled_from((0, 1, 5)),
+    taught=st.booleans(),
 )
 def test_a_score_is_the_similarity_and_the_weighted_offset(
     seed: int,
@@ -101,13 +116,17 @@ def test_a_score_is_the_similarity_and_the_weighted_offset(
     push: float,
     bank: int,
     old_bank: int,
+    taught: bool,
 ) -> None:
     rng = np.random.default_rng(seed)
     mean = rng.normal(scale=0.2, size=5).astype(np.float32)
     vectors = unit_rows(rng.normal(size=(bank, 5)))
     old_vectors = unit_rows(rng.normal(size=(old_bank, 3))) if old_bank else NO_OLD_BANK
     numbers = {"usual": 0.4, "usual_old": 0.2, "nearest": 2, "push": push}
-    offset = ItemOffset(mean, vectors, old_vectors, *WEIGHTS, doubt, typical, **numbers)
+    matrix = rng.normal(scale=0.2, size=(5, 5)).astype(np.float32) if taught else None
+    offset = ItemOffset(
+        mean, vectors, old_vectors, *WEIGHTS, doubt, typical, **numbers, distilled=matrix
+    )
     old = unit_rows(rng.normal(size=(4, 3)))
     raw = rng.normal(scale=0.5, size=(4, 5)).astype(np.float32)
     mapped, queries = unit_rows(raw), unit_rows(rng.normal(size=(3, 5)))
@@ -120,7 +139,8 @@ def test_a_score_is_the_similarity_and_the_weighted_offset(
     repeated = offset.scores(asked @ offset.repeated_vectors(mapped).T, weights)
     np.testing.assert_allclose(repeated, queries @ mapped.T, atol=1e-5)
     for known, share in ((0.0, 1.0), (0.5, 0.5), (1.0, 0.0)):
-        pushed = mean + (1 + share * push) * (mapped - mean)
+        f = np.array([slow_direction(offset, row, share) for row in mapped.tolist()])
+        pushed = mean + (1 + share * push) * (f - mean)
         typical_scores = offset.scores(asked @ offset.typical_vectors(mapped, known).T, weights)
         np.testing.assert_allclose(typical_scores, queries @ pushed.T, atol=1e-5)
 
@@ -217,7 +237,7 @@ def test_it_is_kept_in_the_artifact_under_a_version_of_its_own(tmp_path: Path) -
     upgrade = with_offset()
     upgrade.save(tmp_path / "u")
     manifest = json.loads((tmp_path / "u" / "upgrade.json").read_text())
-    assert manifest["format_version"] == 6, "an earlier release would leave the offsets out"
+    assert manifest["format_version"] == 7, "an earlier release would leave the offsets out"
     again = Upgrade.load(tmp_path / "u")
     assert again.id == upgrade.id and again.mapped == upgrade.mapped
     np.testing.assert_array_equal(again.map_items(OLD), upgrade.map_items(OLD))
@@ -264,6 +284,10 @@ def test_what_does_not_fit_is_refused() -> None:
         replace(upgrade.offset, usual=math.inf)
     with pytest.raises(InvalidInput, match="nearest is 0"):
         replace(upgrade.offset, nearest=0)
+    with pytest.raises(InvalidInput, match=r"shape \(20, 3\), wanted \(20, 20\)"):
+        replace(upgrade.offset, distilled=np.ones((20, 3), np.float32))
+    with pytest.raises(InvalidInput, match=r"matrix .* all finite"):
+        replace(upgrade.offset, distilled=np.full((20, 20), np.nan, np.float32))
     with pytest.raises(InvalidInput, match="all finite"):
         replace(upgrade.offset, mean=np.full(20, np.nan, np.float32))
 
@@ -337,8 +361,22 @@ def test_backfilled_hubs_are_lowered_less_and_less_and_at_the_end_not_at_all() -
 def test_offsets_of_mapped_items_alone_keep_their_fingerprint_and_their_format() -> None:
     upgrade = with_offset()
     assert upgrade.offset is not None
-    alone = replace(upgrade.offset, new_side=0.0, usual_new=0.0)
-    assert alone.fingerprint != upgrade.offset.fingerprint
-    assert "new_side" not in alone.describe()
-    assert _version(replace(upgrade, offset=alone)) == 5 and _version(upgrade) == 6
+    untaught = replace(upgrade.offset, distilled=None)
+    alone = replace(untaught, new_side=0.0, usual_new=0.0)
+    assert len({one.fingerprint for one in (upgrade.offset, untaught, alone)}) == 3
+    assert "new_side" not in alone.describe() and "distilled" not in untaught.tensors()
+    for version, offset in ((7, upgrade.offset), (6, untaught), (5, alone)):
+        assert _version(replace(upgrade, offset=offset)) == version
     assert ItemOffset.restore(alone.describe(), alone.tensors()).new_side == 0.0
+
+
+def test_an_image_that_the_matrix_takes_to_nothing_keeps_its_direction() -> None:
+    none = np.zeros(3, np.float32)
+    matrix = -np.diag([1.0, 0.5, 0.0]).astype(np.float32)
+    offset = ItemOffset(none, np.eye(3, dtype=np.float32), NO_OLD_BANK, *WEIGHTS, distilled=matrix)
+    images = np.eye(3, dtype=np.float32)
+    stored = offset.vectors(images, images, images)
+    scores = offset.scores(
+        offset.queries(images, OffsetWeights(0, 0)) @ stored.T, OffsetWeights(0, 0)
+    )
+    np.testing.assert_allclose(scores, np.eye(3), atol=1e-6)

@@ -23,7 +23,7 @@ from crossfade.evaluation import (
 from crossfade.evaluation.orders import backfill_order
 from crossfade.evaluation.refits import Generations
 from crossfade.evaluation.scoring import GalleryScorer
-from crossfade.fit.held_out import made_queries
+from crossfade.fit.held_out import Split, made_queries
 from crossfade.fit.item_offset import with_item_offset
 from crossfade.fit.methods import METHODS
 from crossfade.fit.ordering import with_ordering
@@ -174,7 +174,8 @@ def measure_held_out(
             seen = pairs if visible else pairs.without_labels()
             fitted = with_ordering(fit(seen, settings, progress), seen, settings)
             # As it would be handed on: what its offsets are is read from items not fitted on.
-            upgrades[method] = with_item_offset(fitted, fitted, fold.held_out)[1]
+            split = Split(fold.fitting, fold.held_out)
+            upgrades[method] = with_item_offset(fitted, fitted, split, settings)[1]
         measured.append(Measured(kind, fold, tasks, upgrades))
         for task in tasks:
             curves.setdefault(task.asked, []).append(_fold_curves(sample, measured[-1], task))

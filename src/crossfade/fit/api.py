@@ -111,7 +111,7 @@ def _fit_one(
     final = fit_method(pairs, settings, progress) if method.closed_form else judged
     # Orders first: on the pairs themselves an offset says nothing but that they were fitted on.
     ordered, orders = with_chosen_order(judged, final, split, pairs, settings)
-    judged, upgrade = with_item_offset(judged, ordered, split.held_out, queries)
+    judged, upgrade = with_item_offset(judged, ordered, split, settings, queries)
     curves = held_out_curves(judged, split.held_out, settings.seed)
     return upgrade, {"held_out": [curve.describe() for curve in curves], **orders}
 

@@ -70,7 +70,7 @@ def choose(
         final = METHODS[winner].load()(pairs, settings, progress)
     # Orders first: on the pairs themselves an offset says nothing but that they were fitted on.
     ordered, orders = with_chosen_order(judged, final, split, pairs, settings)
-    judged, upgrade = with_item_offset(judged, ordered, split.held_out, queries)
+    judged, upgrade = with_item_offset(judged, ordered, split, settings, queries)
     delivered = curves[winner]
     if judged.offset is not None:
         delivered = held_out_curves(judged, split.held_out, settings.seed)

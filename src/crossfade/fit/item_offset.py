@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crossfade.embeddings import FloatArray, Pairs, QueryLog
+from crossfade.embeddings import FloatArray, QueryLog
+from crossfade.fit.held_out import Split
+from crossfade.fit.log_ranking import distilled, images_of
+from crossfade.fit.settings import FitSettings
 from crossfade.upgrade import ItemOffset, OffsetWeights, PairSample, Upgrade, closeness, doubt_of
 
 __all__ = ["with_item_offset"]
@@ -41,7 +44,11 @@ _OF_QUERIES_ALONE = _Rule(
 
 
 def with_item_offset(
-    judged: Upgrade, final: Upgrade, held_out: Pairs, queries: QueryLog | None = None
+    judged: Upgrade,
+    final: Upgrade,
+    split: Split,
+    settings: FitSettings,
+    queries: QueryLog | None = None,
 ) -> tuple[Upgrade, Upgrade]:
     """Both upgrades with an offset if theirs is a kernel map, or will be, or queries are given.
 
@@ -50,7 +57,7 @@ def with_item_offset(
     neither has a map onto rho's space.
 
     Args:
-        judged: fitted without ``held_out``. final: the one that is handed on.
+        judged: fitted on ``split.fitting``. final: the one that is handed on.
         queries: real ones, none of which is evaluated on.
     """
     lengths = _Lengths.of(judged, final)
@@ -58,6 +65,7 @@ def with_item_offset(
         return judged, final
     if lengths is None and judged.forward.kernel is not None:
         return judged, final
+    held_out = split.held_out
     count = min(_MOST_ITEMS, len(held_out))
     rows = np.linspace(0, len(held_out) - 1, count).round().astype(np.intp)
     old = held_out.old_rows(rows)
@@ -84,6 +92,10 @@ def with_item_offset(
         new_side=rule.new_side,
         usual_new=float(closeness(new, bank, rule.nearest).mean()) if rule.new_side else 0.0,
     )
+    if queries is not None:
+        images = images_of(split.fitting, judged, settings)
+        matrix = distilled(images, bank, offset, settings.seed)
+        offset = replace(offset, distilled=np.float32(needed) * matrix)
     return judged.with_offset(offset), final.with_offset(offset)
 
 

@@ -84,4 +84,5 @@ def _random_offset(dim_old: int, dim: int, seed: int) -> ItemOffset:
         push=0.05,
         new_side=0.8,
         usual_new=0.5,
+        distilled=rng.normal(scale=0.3 / dim**0.5, size=(dim, dim)).astype(np.float32),
     )

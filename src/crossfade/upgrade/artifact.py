@@ -32,10 +32,10 @@ __all__ = ["FORMAT_VERSION", "load", "save", "upgrade_id"]
 FORMAT_VERSION = 2
 _CHAINED_VERSION = 3
 """Of chained upgrades, which a release that knows of none must not take for plain ones."""
-_NUGGET_VERSION, _OFFSET_VERSION, _LATEST_VERSION = 4, 5, 6
-"""Likewise of kernels with a nugget, of those with inputs of their own or offsets of items, and of
-networks that backfilled items correct, or offsets of backfilled items."""
-_READ = (FORMAT_VERSION, _CHAINED_VERSION, _NUGGET_VERSION, _OFFSET_VERSION, _LATEST_VERSION)
+_NUGGET_VERSION, _OFFSET_VERSION, _CORRECTED_VERSION, _LATEST_VERSION = 4, 5, 6, 7
+"""Likewise of kernels with a nugget; of those with inputs of their own or offsets of items; of
+networks that backfilled items correct, or offsets of backfilled items; of what a log taught."""
+_READ = range(FORMAT_VERSION, _LATEST_VERSION + 1)
 MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
 OTHERS = (WEIGHTS,)
@@ -113,8 +113,10 @@ def _version(upgrade: Upgrade) -> int:
     if upgrade.offset is not None or any(kernel.inputs is not None for kernel in kernels):
         version = max(version, _OFFSET_VERSION)
     if upgrade.refit is not None and upgrade.refit.corrects:
-        version = _LATEST_VERSION
+        version = max(version, _CORRECTED_VERSION)
     if upgrade.offset is not None and upgrade.offset.new_side > 0:
+        version = max(version, _CORRECTED_VERSION)
+    if upgrade.offset is not None and upgrade.offset.distilled is not None:
         version = _LATEST_VERSION
     return version
 

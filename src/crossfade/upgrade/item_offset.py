@@ -31,6 +31,10 @@ vectors tell, or hubs among them come above all that wait:
 
 The share fades with coverage c, and at c = 1 the score is exactly the new model's.
 
+Such a bank teaches more. A regression minds all directions alike, a ranking those along which is
+asked: f then is the image's direction once a matrix has been added, ``f = (g + g D) / |g + g D|``
+with ``g = raw / |raw|``, see :mod:`crossfade.fit.log_ranking`.
+
 A store that knows unit vectors and their inner products alone keeps it all the same: the vector
 ``(f', u, v, t, sqrt(L^2 - |f'|^2 - u^2 - v^2 - t^2)) / L`` is one, and so is the query
 ``(q, w_u, w_v, w_t, 0)`` over its length (the reduction of Bachrach et al., *Speeding Up the Xbox
@@ -64,6 +68,7 @@ _LEAST_DOUBT, _MOST_DOUBT = 0.3, 0.85
 _NUMBERS = ("doubt", "typical", "usual", "usual_old", "push")
 _NEW_SIDE_NUMBERS = ("new_side", "usual_new")
 _BLOCK_SCORES = 2**22
+_SHORTEST = 1e-9
 
 _Float64 = NDArray[np.float64]
 
@@ -74,14 +79,14 @@ def doubt_of(pairs_per_dimension: float) -> float:
     return min(_MOST_DOUBT, max(_LEAST_DOUBT, doubt))
 
 
-def closeness(rows: FloatArray, bank: NDArray[Any], nearest: int) -> _Float64:
+def closeness(rows: NDArray[Any], bank: NDArray[Any], nearest: int) -> _Float64:
     """r, ``(n,)``: how near unit rows ``(n, d)`` are to those nearest of a bank ``(m, d)``."""
     columns = bank.astype(np.float64, copy=False).T
     count = min(nearest, len(bank))
     found = np.empty(len(rows))
     step = max(1, _BLOCK_SCORES // len(bank))
     for start in range(0, len(rows), step):
-        similar = rows[start : start + step].astype(np.float64) @ columns
+        similar = rows[start : start + step].astype(np.float64, copy=False) @ columns
         highest = np.partition(similar, len(bank) - count, axis=1)[:, -count:]
         # Sorted, since a sum depends on its order, and equal items are to tie.
         found[start : start + step] = np.sort(highest, axis=1).mean(axis=1)
@@ -122,6 +127,7 @@ class ItemOffset:
         push: by how much mapped vectors are moved away from the mean.
         new_side: share of w_v that a backfilled item's own hubness counts at coverage 0, 0 to 1.
         usual_new: mean of r(n) over items.
+        distilled: ``(d_new, d_new)`` D, or None for nothing.
     """
 
     mean: FloatArray
@@ -137,6 +143,7 @@ class ItemOffset:
     push: float = 0.0
     new_side: float = 0.0
     usual_new: float = 0.0
+    distilled: FloatArray | None = None
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or not np.isfinite(self.mean).all():
@@ -154,6 +161,13 @@ class ItemOffset:
             )
         if not (np.isfinite(self.bank).all() and np.isfinite(self.old_bank).all()):
             raise InvalidInput("an item offset's banks hold NaN or infinite numbers")
+        if (matrix := self.distilled) is not None:
+            width = len(self.mean)
+            if matrix.shape != (width, width) or not np.isfinite(matrix).all():
+                raise InvalidInput(
+                    f"an item offset's distilled matrix has shape {matrix.shape}, "
+                    f"wanted ({width}, {width}), all finite"
+                )
         for name in ("usual", "usual_old", "usual_new"):
             if not math.isfinite(value := getattr(self, name)):
                 raise InvalidInput(f"an item offset's {name} is {value}, wanted a number")
@@ -182,13 +196,16 @@ class ItemOffset:
             old: ``(n, d_old)`` unit rows. mapped: ``(n, d_new)``, their images, unit rows.
             raw: ``(n, d_new)``, the images before scaling.
         """
+        return self._of(old, self._turned(mapped), raw)
+
+    def _of(self, old: FloatArray, f: _Float64, raw: FloatArray) -> _Float64:
         # In float64, for what equal items must: tie, see Affine.
         mu = self.mean.astype(np.float64)
-        f, image = mapped.astype(np.float64), raw.astype(np.float64) - mu
+        image = raw.astype(np.float64) - mu
         hub = (f * mu).sum(axis=1) - mu @ mu
         surer = (image * image).sum(axis=1) - self.typical
         u = -hub - self.doubt / 2 * surer
-        v = self.usual - closeness(mapped, self._wide[0], self.nearest)
+        v = self.usual - closeness(f, self._wide[0], self.nearest)
         t = np.zeros(len(old))
         if len(self.old_bank):
             t = self.usual_old - closeness(old, self._wide[1], self.nearest)
@@ -201,7 +218,8 @@ class ItemOffset:
 
     def vectors(self, old: FloatArray, mapped: FloatArray, raw: FloatArray) -> FloatArray:
         """What is stored, ``(n, d_new + 4)`` unit rows; arguments as :meth:`of` takes them."""
-        return self._with(self._pushed(mapped), self.of(old, mapped, raw))
+        f = self._turned(mapped)
+        return self._with(self._pushed(f), self._of(old, f, raw))
 
     def repeated_vectors(self, mapped: FloatArray) -> FloatArray:
         """The same of items that the map was fitted on: it is surer of them than all this says."""
@@ -213,7 +231,8 @@ class ItemOffset:
         Args:
             known: share of the gallery's items that the map repeats.
         """
-        return self._with(self._pushed(mapped, 1.0 - known), np.zeros((len(mapped), _TERMS)))
+        f = self._turned(mapped, 1.0 - known)
+        return self._with(self._pushed(f, 1.0 - known), np.zeros((len(mapped), _TERMS)))
 
     def queries(self, new: FloatArray, weights: OffsetWeights) -> FloatArray:
         """Unit rows ``(q, d_new + 4)`` that search what is stored."""
@@ -233,6 +252,8 @@ class ItemOffset:
         digest.update(self.mean.tobytes())
         digest.update(self.bank.tobytes())
         digest.update(self.old_bank.tobytes())
+        if self.distilled is not None:
+            digest.update(self.distilled.tobytes())
         return digest.hexdigest()[:12]
 
     def describe(self) -> dict[str, Any]:
@@ -248,7 +269,8 @@ class ItemOffset:
 
     def tensors(self) -> dict[str, FloatArray]:
         """The vectors."""
-        return {"mean": self.mean, "bank": self.bank, "old_bank": self.old_bank}
+        distilled = {} if self.distilled is None else {"distilled": self.distilled}
+        return {"mean": self.mean, "bank": self.bank, "old_bank": self.old_bank, **distilled}
 
     @classmethod
     def restore(
@@ -262,6 +284,7 @@ class ItemOffset:
             OffsetWeights(*map(float, description["one_encoder"])),
             OffsetWeights(*map(float, description["two_encoders"])),
             nearest=int(description["nearest"]),
+            distilled=tensors.get("distilled"),
             **{name: float(description[name]) for name in _NUMBERS},
             **{name: float(description.get(name, 0.0)) for name in _NEW_SIDE_NUMBERS},
         )
@@ -276,9 +299,24 @@ class ItemOffset:
         # |mu| is at most 1: it is a mean of unit vectors.
         return math.hypot(1.0 + 2.0 * self.push, *[_LARGEST] * _TERMS)
 
-    def _pushed(self, mapped: FloatArray, share: float = 1.0) -> _Float64:
+    @cached_property
+    def _wide_distilled(self) -> _Float64:
+        assert self.distilled is not None
+        return self.distilled.astype(np.float64)
+
+    def _turned(self, mapped: FloatArray, share: float = 1.0) -> _Float64:
+        """f of images at unit length, with a share of D."""
+        g = mapped.astype(np.float64)
+        if self.distilled is None:
+            return g
+        turned = g + share * (g @ self._wide_distilled)
+        lengths = np.sqrt((turned * turned).sum(axis=1, keepdims=True))
+        # What comes out as nothing stays what it was.
+        return np.where(lengths > _SHORTEST, turned / np.maximum(lengths, _SHORTEST), g)
+
+    def _pushed(self, f: _Float64, share: float = 1.0) -> _Float64:
         mu = self.mean.astype(np.float64)
-        return np.asarray(mu + (1.0 + share * self.push) * (mapped.astype(np.float64) - mu))
+        return np.asarray(mu + (1.0 + share * self.push) * (f - mu))
 
     def _with(self, pushed: _Float64, offsets: _Float64) -> FloatArray:
         taken = np.concatenate([pushed, offsets], axis=1)

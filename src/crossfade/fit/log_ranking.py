@@ -1,0 +1,166 @@
+"""What a log of queries teaches a map: to rank as the new model ranks, where it is asked.
+
+A regression minds all directions alike; a ranking minds those along which queries tell items
+apart. The matrix D of :mod:`crossfade.upgrade.item_offset` is fitted on mixed lists under random
+backfill states, as in :mod:`crossfade.fit.distillation`, but with real queries, and with images of
+items that the map was not fitted on, as the gallery's will be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossfade.embeddings import FloatArray, Pairs
+from crossfade.fit.methods import METHODS
+from crossfade.fit.settings import FitSettings
+from crossfade.upgrade import MOST_PAIRS, ItemOffset, Upgrade
+
+__all__ = ["Images", "distilled", "images_of"]
+
+_FOLDS = 5
+_TEMPERATURE = 0.05
+"""Of teacher and student."""
+_MOST_ITEMS, _QUERIES = 4_000, 256
+"""In a step."""
+_STEPS, _RATE = 150, 3e-4
+"""So few that what it learns still holds for other queries."""
+_FIRST_DECAY, _SECOND_DECAY, _TINY = 0.9, 0.999, 1e-8
+"""Of Adam (Kingma & Ba, ICLR 2015)."""
+
+_Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Items, and their images under a map.
+
+    Attributes:
+        old: ``(n, d_old)``. new: ``(n, d_new)``.
+        raw, mapped: ``(n, d_new)``, before and after scaling to unit length.
+    """
+
+    old: FloatArray
+    new: FloatArray
+    raw: FloatArray
+    mapped: FloatArray
+
+
+def images_of(pairs: Pairs, fitted: Upgrade, settings: FitSettings) -> Images:
+    """Images of the pairs that a forward map was fitted on.
+
+    Closed forms are fitted again without a fifth of the pairs at a time, so that each is mapped by
+    a map that knows nothing of it. Networks, and closed forms of very many pairs, hardly overfit.
+    """
+    assert fitted.forward is not None
+    method = METHODS[fitted.method]
+    rng = np.random.default_rng([settings.seed, 8])
+    rows = np.sort(rng.permutation(len(pairs))[:MOST_PAIRS])
+    old, new = pairs.old_rows(rows), pairs.new_rows(rows)
+    if not method.closed_form or len(rows) < len(pairs):
+        raw = fitted.forward.raw(old)
+    else:
+        raw = np.empty_like(new)
+        fold = rng.permutation(len(pairs)) % _FOLDS
+        for number in range(_FOLDS):
+            left_out = np.flatnonzero(fold == number)
+            others = pairs.subset(np.flatnonzero(fold != number))
+            forward = method.load()(others, settings, None).forward
+            assert forward is not None
+            raw[left_out] = forward.raw(old[left_out])
+    return Images(old, new, raw, fitted.forward.scaled(raw))
+
+
+def distilled(images: Images, queries: FloatArray, offset: ItemOffset, seed: int) -> FloatArray:
+    """D, ``(d_new, d_new)``.
+
+    ``L = - mean_q sum_j T_qj log softmax_j(S_qj)``, ``T_q = softmax_j(<q, n_j> / tau)``; S_qj is
+    what an index scores at coverage c, over tau: with probability c the item is backfilled and
+    scores as such, or it waits and its image does.
+
+    Args:
+        queries: ``(q, d_new)`` real ones. offset: of the items, without D.
+    """
+    rng = np.random.default_rng([seed, 9])
+    waiting, backfilled = _offsets(images, offset)
+    width = images.new.shape[1]
+    matrix = np.zeros((width, width), np.float32)
+    first, second = np.zeros_like(matrix), np.zeros_like(matrix)
+    for step in range(1, _STEPS + 1):
+        items = rng.permutation(len(images.new))[:_MOST_ITEMS]
+        asked = queries[rng.integers(len(queries), size=min(_QUERIES, len(queries)))]
+        coverage = rng.random((len(asked), 1), dtype=np.float32)
+        lists = _Lists(
+            images.mapped[items],
+            asked,
+            asked @ images.new[items].T,
+            waiting[items],
+            (1.0 - coverage) * backfilled[items],
+            rng.random((len(asked), len(items)), dtype=np.float32) < coverage,
+            1.0 + offset.push,
+        )
+        slope = lists.slope(matrix)
+        first += (1.0 - _FIRST_DECAY) * (slope - first)
+        second += (1.0 - _SECOND_DECAY) * (slope * slope - second)
+        size = np.sqrt(second / (1.0 - _SECOND_DECAY**step)) + _TINY
+        falling = 0.5 * _RATE * (1.0 + np.cos(np.pi * (step - 1) / _STEPS))
+        matrix -= np.float32(falling) * (first / (1.0 - _FIRST_DECAY**step)) / size
+    return matrix
+
+
+def _offsets(images: Images, offset: ItemOffset) -> tuple[_Float32, _Float32]:
+    """What items score more while they wait, and once backfilled at coverage 0, ``(n,)`` each."""
+    weights = offset.one_encoder
+    waiting = offset.of(images.old, images.mapped, images.raw) @ np.array(weights)
+    backfilled = offset.new_side * weights.v * offset.of_new(images.new)
+    return waiting.astype(np.float32), backfilled.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Lists:
+    """Mixed lists of some queries over some items: b queries, m items.
+
+    Attributes:
+        images: ``(m, d)`` unit rows. queries: ``(b, d)``.
+        real: ``(b, m)``, the new model's scores.
+        waiting: ``(m,)``, backfilled: ``(b, m)``, what is added to either kind of score.
+        is_backfilled: ``(b, m)``. stretch: of the images' scores.
+    """
+
+    images: FloatArray
+    queries: FloatArray
+    real: FloatArray
+    waiting: _Float32
+    backfilled: _Float32
+    is_backfilled: NDArray[np.bool_]
+    stretch: float
+
+    def loss(self, matrix: _Float32) -> float:
+        """L."""
+        _, _, student = self._student(matrix)
+        likely = np.log(np.maximum(_softmax(student), np.finfo(np.float32).tiny))
+        return float(-(_softmax(self.real) * likely).sum(axis=1).mean())
+
+    def slope(self, matrix: _Float32) -> _Float32:
+        """dL/dD, ``(d, d)``."""
+        f, lengths, student = self._student(matrix)
+        by_score = (_softmax(student) - _softmax(self.real)) / (_TEMPERATURE * len(self.queries))
+        by_score[self.is_backfilled] = 0.0
+        by_f = self.stretch * (by_score.T @ self.queries)
+        by_image = (by_f - (by_f * f).sum(axis=1, keepdims=True) * f) / lengths
+        return np.asarray(self.images.T @ by_image, dtype=np.float32)
+
+    def _student(self, matrix: _Float32) -> tuple[_Float32, _Float32, _Float32]:
+        """f and its length before scaling, and the lists' scores."""
+        turned = self.images + self.images @ matrix
+        lengths = np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), _TINY)
+        f = turned / lengths
+        mapped = self.stretch * (self.queries @ f.T) + self.waiting
+        return f, lengths, np.where(self.is_backfilled, self.real + self.backfilled, mapped)
+
+
+def _softmax(scores: _Float32) -> _Float32:
+    raised = np.exp((scores - scores.max(axis=1, keepdims=True)) / _TEMPERATURE)
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))

@@ -1,0 +1,125 @@
+"""What a log of queries teaches a map: its loss, its slope, and that it holds for other queries."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from crossfade import Pairs, QueryLog, Upgrade, fit
+from crossfade.embeddings import FloatArray, unit_rows
+from crossfade.fit.log_ranking import _Lists, distilled, images_of
+from crossfade.fit.settings import FitSettings
+from crossfade.testing import make_world
+
+TAU = 0.05
+
+
+def some_lists(seed: int = 0, queries: int = 5, items: int = 9, width: int = 6) -> _Lists:
+    rng = np.random.default_rng(seed)
+    return _Lists(
+        unit_rows(rng.normal(size=(items, width))).astype(np.float64),
+        unit_rows(rng.normal(size=(queries, width))).astype(np.float64),
+        rng.normal(scale=0.3, size=(queries, items)),
+        rng.normal(scale=0.1, size=items),
+        rng.normal(scale=0.1, size=(queries, items)),
+        rng.random((queries, items)) < 0.4,
+        1.04,
+    )
+
+
+def slow_loss(lists: _Lists, matrix: np.ndarray) -> float:
+    """L, one score after the other."""
+    total = 0.0
+    for row, query in enumerate(lists.queries.tolist()):
+        scores = []
+        for item, image in enumerate(lists.images):
+            turned = image + image @ matrix
+            f = (turned / math.sqrt(sum(x * x for x in turned))).tolist()
+            if lists.is_backfilled[row, item]:
+                scores.append(lists.real[row, item] + lists.backfilled[row, item])
+            else:
+                similar = sum(x * y for x, y in zip(query, f, strict=True))
+                scores.append(lists.stretch * similar + lists.waiting[item])
+        student, teacher = (
+            [math.exp(score / TAU) for score in of] for of in (scores, lists.real[row])
+        )
+        for t, s in zip(teacher, student, strict=True):
+            total -= t / sum(teacher) * math.log(s / sum(student))
+    return total / len(lists.queries)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_loss_is_that_of_the_lists_as_they_are_searched(seed: int) -> None:
+    lists = some_lists(seed)
+    matrix = np.random.default_rng([seed, 1]).normal(scale=0.3, size=(6, 6))
+    assert lists.loss(matrix) == pytest.approx(slow_loss(lists, matrix), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_slope_is_that_of_the_loss(seed: int) -> None:
+    lists = some_lists(seed)
+    matrix = np.random.default_rng([seed, 1]).normal(scale=0.3, size=(6, 6))
+    slope, step = lists.slope(matrix), 1e-6
+    for at in np.ndindex(6, 6):
+        moved = np.zeros((6, 6))
+        moved[at] = step
+        rise = (lists.loss(matrix + moved) - lists.loss(matrix - moved)) / (2 * step)
+        assert slope[at] == pytest.approx(rise, abs=1e-4)
+
+
+def test_what_is_backfilled_everywhere_teaches_nothing() -> None:
+    lists = replace(some_lists(), is_backfilled=np.ones((5, 9), np.bool_))
+    assert not lists.slope(np.zeros((6, 6))).any()
+
+
+def world() -> tuple[Pairs, FloatArray, FloatArray]:
+    """Queries that tell items apart along a few directions, of which the old model says little."""
+    rng = np.random.default_rng(0)
+    items = rng.normal(size=(700, 16)) * np.linspace(2.0, 0.4, 16)
+    old = (items * np.linspace(1.0, 0.3, 16)) @ rng.normal(size=(16, 20))
+    pairs = Pairs.of(range(700), old + rng.normal(size=old.shape), items)
+    asked = (items[:600] + rng.normal(size=(600, 16))) * (np.arange(16) >= 10)
+    queries = unit_rows(asked)
+    return pairs, queries[:300], queries[300:]
+
+
+def fitted(pairs: Pairs, log: FloatArray, method: str) -> Upgrade:
+    return fit(pairs, method, queries=QueryLog(log))
+
+
+@pytest.mark.parametrize("method", ["refitted_kernel", "forward_ridge"])
+def test_what_some_queries_teach_holds_for_others(method: str) -> None:
+    pairs, log, others = world()
+    upgrade = fitted(pairs, log, method)
+    offset = upgrade.offset
+    assert offset is not None and offset.distilled is not None and upgrade.forward is not None
+    images = images_of(pairs, upgrade, FitSettings())
+    matrix = distilled(images, log, replace(offset, distilled=None), seed=0)
+    real = others @ images.new.T
+    nothing = np.zeros(len(pairs), np.float32)
+    lists = _Lists(
+        images.mapped, others, real, nothing, 0 * real, np.zeros(real.shape, np.bool_), 1.0
+    )
+    assert lists.loss(matrix) < 0.99 * lists.loss(np.zeros_like(matrix))
+
+
+def test_images_are_of_maps_that_know_nothing_of_the_item() -> None:
+    pairs = make_world(items=300, queries=0, noise_old=0.6).gallery.without_labels()
+    settings = FitSettings()
+    upgrade = fit(pairs, "refitted_kernel")
+    images = images_of(pairs, upgrade, settings)
+    assert upgrade.forward is not None
+    itself = upgrade.forward(pairs.old_rows())
+    np.testing.assert_allclose(itself, images.new, atol=1e-3, err_msg="a kernel repeats its pairs")
+    assert (images.mapped * images.new).sum(axis=1).max() < 0.999
+    np.testing.assert_array_equal(images.mapped, upgrade.forward.scaled(images.raw))
+
+
+def test_it_is_fitted_the_same_again() -> None:
+    pairs, log, _ = world()
+    first, again = (fitted(pairs, log, "forward_ridge").offset for _ in range(2))
+    assert first is not None and again is not None
+    assert first.fingerprint == again.fingerprint
