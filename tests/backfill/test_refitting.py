@@ -1,6 +1,7 @@
 """A job that fits the forward map again on its way."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import crashing_refit
@@ -10,6 +11,7 @@ import pytest
 from crossfade.backfill import Backfill, JobState, Throttle
 from crossfade.embeddings import FloatArray
 from crossfade.evaluation import evaluate
+from crossfade.evaluation.orders import backfill_order
 from crossfade.fit.kernel import fit_ridge_to_kernel
 from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
@@ -77,6 +79,29 @@ def test_it_can_be_left_out() -> None:
     with filled("memory://") as gallery:
         Backfill(gallery, FakeEncoder(embed), refit=False).run(max_items=100)
         assert gallery.state.fitted is None and not kept_maps(gallery.store)
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_some_items_come_first_at_random_only_where_the_map_is_fitted_again(refit: bool) -> None:
+    order = "short_mapped_first"
+    ordered_by = UPGRADE if refit else replace(UPGRADE, refit=None)
+    wanted = GALLERY.ids[backfill_order(order, GALLERY, ordered_by, seed=3)].tolist()
+    moved: list[int] = []
+
+    def noted(item: Item) -> FloatArray:
+        moved.append(int(item.id))
+        return embed(item)
+
+    with filled("memory://") as gallery:
+        Backfill(gallery, FakeEncoder(noted), order=order, seed=3, refit=refit).run()
+    assert moved == wanted
+    shorter = np.argsort(np.linalg.norm(UPGRADE.forward.raw(GALLERY.old_rows()), axis=1))  # type: ignore[union-attr]
+    assert (wanted == GALLERY.ids[shorter].tolist()) is not refit
+    metrics = [
+        evaluate(one, GALLERY, WORLD.queries, order=order, seed=3, refit=False).metrics
+        for one in (UPGRADE, replace(UPGRADE, refit=None))
+    ]
+    assert metrics[0] == metrics[1]
 
 
 def test_it_rests_when_the_job_does(monkeypatch: pytest.MonkeyPatch) -> None:

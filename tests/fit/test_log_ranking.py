@@ -10,7 +10,7 @@ import pytest
 
 from crossfade import Pairs, QueryLog, Upgrade, fit
 from crossfade.embeddings import FloatArray, unit_rows
-from crossfade.fit.log_ranking import _Lists, distilled, images_of
+from crossfade.fit.log_ranking import _Lists, images_of, learned_from_log
 from crossfade.fit.settings import FitSettings
 from crossfade.testing import make_world
 
@@ -97,7 +97,9 @@ def test_what_some_queries_teach_holds_for_others(method: str) -> None:
     offset = upgrade.offset
     assert offset is not None and offset.distilled is not None and upgrade.forward is not None
     images = images_of(pairs, upgrade, FitSettings())
-    matrix = distilled(images, log, replace(offset, distilled=None), seed=0)
+    bare = replace(offset, distilled=None)
+    matrix = learned_from_log(upgrade, pairs, log, bare, FitSettings())
+    assert matrix is not None
     real = others @ images.new.T
     nothing = np.zeros(len(pairs), np.float32)
     lists = _Lists(
@@ -123,3 +125,25 @@ def test_it_is_fitted_the_same_again() -> None:
     first, again = (fitted(pairs, log, "forward_ridge").offset for _ in range(2))
     assert first is not None and again is not None
     assert first.fingerprint == again.fingerprint
+
+
+def test_what_does_not_hold_for_other_queries_is_not_learned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs, log, _ = world()
+    downhill = _Lists.slope
+    monkeypatch.setattr(_Lists, "slope", lambda self, matrix: -downhill(self, matrix))
+    offset = fitted(pairs, log[:200], "forward_ridge").offset
+    assert offset is not None and offset.distilled is None
+
+
+def test_few_pairs_tell_nothing_of_how_a_network_maps_other_items() -> None:
+    pairs = make_world(items=100, queries=0).gallery.without_labels()
+    log = unit_rows(np.random.default_rng(0).normal(size=(300, pairs.target.dim)))
+    dims = max(pairs.source.dim, pairs.target.dim)
+    network = fit(pairs.subset(range(70)), "forward_mlp", epochs=1)
+    ridge = fit(pairs.subset(range(70)), "forward_ridge", queries=QueryLog(log))
+    few = pairs.subset(range(2 * dims - 1))
+    assert ridge.offset is not None
+    bare = replace(ridge.offset, distilled=None)
+    assert learned_from_log(network, few, log, bare, FitSettings()) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,7 @@ from crossfade.gallery.encoding import Encoder, Encoding, Retry
 from crossfade.gallery.ends import finish, roll_back
 from crossfade.gallery.model import require_model
 from crossfade.gallery.moves import check_move
-from crossfade.orders import open_order
+from crossfade.orders import Scoring, open_order
 from crossfade.stores.checks import plain_ids
 
 __all__ = ["Backfill"]
@@ -271,7 +272,7 @@ class Backfill:
         job = self._journal.job()
         if job is None or job.upgrade_id != self.gallery.upgrade.id:
             new = JobRow(self.gallery.upgrade.id, self._order or "random", self._seed or 0)
-            open_order(new.order, self.gallery.upgrade, new.seed)
+            self._scoring(new)
             job = self._journal.begin(new)
         if self._order not in (None, job.order) or self._seed not in (None, job.seed):
             raise GalleryStateError(
@@ -282,6 +283,13 @@ class Backfill:
         if self._journal.workers() == [member.name]:
             self._audit_trail.record("backfill", JobState.RUNNING, before=before)
         return job
+
+    def _scoring(self, job: JobRow) -> Scoring:
+        upgrade = self.gallery.upgrade
+        # Some orders go another way where the map is fitted again.
+        return open_order(
+            job.order, upgrade if self._refit else replace(upgrade, refit=None), job.seed
+        )
 
     def _crew(
         self,
@@ -300,8 +308,9 @@ class Backfill:
             refitting.go_on()
 
         def sweep_once() -> int | None:
-            scoring = open_order(job.order, self.gallery.upgrade, job.seed)
-            return sweep(self.gallery, self._journal, job.order, scoring, signals.stopped)
+            return sweep(
+                self.gallery, self._journal, job.order, self._scoring(job), signals.stopped
+            )
 
         return Crew(
             member=member,

@@ -9,7 +9,7 @@ others stay as they are, by the map that the upgrade brings: refits are the job'
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -147,7 +147,7 @@ def evaluate_on_demand(
     if not all(0.0 <= at <= 1.0 for at in coverage):
         raise InvalidInput(f"coverage is {list(coverage)}, wanted values from 0 to 1")
     kind = Candidates(candidates)
-    rows = backfill_order(order, gallery_set, upgrade, seed=seed)
+    rows = backfill_order(order, gallery_set, replace(upgrade, refit=None), seed=seed)
     turn = _turns(gallery_set, rows)
     sums = [_Sums() for _ in coverage]
     for part in score_queries(

@@ -8,7 +8,7 @@ import numpy as np
 
 from crossfade.embeddings import FloatArray, QueryLog
 from crossfade.fit.held_out import Split
-from crossfade.fit.log_ranking import distilled, images_of
+from crossfade.fit.log_ranking import learned_from_log
 from crossfade.fit.settings import FitSettings
 from crossfade.upgrade import ItemOffset, OffsetWeights, PairSample, Upgrade, closeness, doubt_of
 
@@ -93,9 +93,9 @@ def with_item_offset(
         usual_new=float(closeness(new, bank, rule.nearest).mean()) if rule.new_side else 0.0,
     )
     if queries is not None:
-        images = images_of(split.fitting, judged, settings)
-        matrix = distilled(images, bank, offset, settings.seed)
-        offset = replace(offset, distilled=np.float32(needed) * matrix)
+        matrix = learned_from_log(judged, split.fitting, bank, offset, settings)
+        if matrix is not None:
+            offset = replace(offset, distilled=np.float32(needed) * matrix)
     return judged.with_offset(offset), final.with_offset(offset)
 
 

@@ -18,19 +18,55 @@ from crossfade.fit.methods import METHODS
 from crossfade.fit.settings import FitSettings
 from crossfade.upgrade import MOST_PAIRS, ItemOffset, Upgrade
 
-__all__ = ["Images", "distilled", "images_of"]
+__all__ = ["Images", "images_of", "learned_from_log"]
 
 _FOLDS = 5
 _TEMPERATURE = 0.05
 """Of teacher and student."""
 _MOST_ITEMS, _QUERIES = 4_000, 256
 """In a step."""
-_STEPS, _RATE = 150, 3e-4
-"""So few that what it learns still holds for other queries."""
+_STEPS, _RATE, _WIDTH = 150, 3e-4, 384
+"""So few that what it learns still holds for other queries. The rate is that of this width: Adam
+moves all numbers of a matrix alike, so a wider one moves an image further."""
+_PAIRS_PER_DIMENSION = 2
+"""A network of fewer maps its own pairs far better than other items."""
+_HELD_OUT = 5
+"""One query in so many tells whether it holds for others."""
+_BLOCK_ROWS = 2_048
 _FIRST_DECAY, _SECOND_DECAY, _TINY = 0.9, 0.999, 1e-8
 """Of Adam (Kingma & Ba, ICLR 2015)."""
 
 _Float32 = NDArray[np.float32]
+
+
+def learned_from_log(
+    fitted: Upgrade,
+    pairs: Pairs,
+    queries: FloatArray,
+    offset: ItemOffset,
+    settings: FitSettings,
+) -> FloatArray | None:
+    """D, or None where there is nothing to be learned that holds for other queries too.
+
+    Learned without a fifth of the queries, it must lower the loss of those; then all are used.
+
+    Args:
+        fitted: on these pairs, with a forward map and without rho.
+        queries: ``(q, d_new)`` real ones. offset: of the items, without D.
+    """
+    few = len(pairs) < _PAIRS_PER_DIMENSION * max(pairs.source.dim, pairs.target.dim)
+    if (few and not METHODS[fitted.method].closed_form) or not fitted.calibration.is_identity:
+        return None
+    images = images_of(pairs, fitted, settings)
+    lists = _Drawn(images, *_offsets(images, offset), 1.0 + offset.push)
+    rng = np.random.default_rng([settings.seed, 10])
+    order = rng.permutation(len(queries))
+    others, left_out = np.array_split(order, [len(order) - len(order) // _HELD_OUT])
+    matrix = _learned(lists, queries[others], settings.seed)
+    judged = lists.of(queries[left_out], rng)
+    if judged.loss(matrix) >= judged.loss(np.zeros_like(matrix)):
+        return None
+    return _learned(lists, queries, settings.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,39 +109,25 @@ def images_of(pairs: Pairs, fitted: Upgrade, settings: FitSettings) -> Images:
     return Images(old, new, raw, fitted.forward.scaled(raw))
 
 
-def distilled(images: Images, queries: FloatArray, offset: ItemOffset, seed: int) -> FloatArray:
+def _learned(lists: _Drawn, queries: FloatArray, seed: int) -> FloatArray:
     """D, ``(d_new, d_new)``.
 
     ``L = - mean_q sum_j T_qj log softmax_j(S_qj)``, ``T_q = softmax_j(<q, n_j> / tau)``; S_qj is
     what an index scores at coverage c, over tau: with probability c the item is backfilled and
-    scores as such, or it waits and its image does.
-
-    Args:
-        queries: ``(q, d_new)`` real ones. offset: of the items, without D.
+    scores as such, or it waits and its image does. What the push takes from all that wait alike,
+    ``push <q, mu>``, is left out: with it, D leans less away from the mean query.
     """
     rng = np.random.default_rng([seed, 9])
-    waiting, backfilled = _offsets(images, offset)
-    width = images.new.shape[1]
+    width = lists.images.new.shape[1]
+    rate = _RATE * min(1.0, _WIDTH / width)
     matrix = np.zeros((width, width), np.float32)
     first, second = np.zeros_like(matrix), np.zeros_like(matrix)
     for step in range(1, _STEPS + 1):
-        items = rng.permutation(len(images.new))[:_MOST_ITEMS]
-        asked = queries[rng.integers(len(queries), size=min(_QUERIES, len(queries)))]
-        coverage = rng.random((len(asked), 1), dtype=np.float32)
-        lists = _Lists(
-            images.mapped[items],
-            asked,
-            asked @ images.new[items].T,
-            waiting[items],
-            (1.0 - coverage) * backfilled[items],
-            rng.random((len(asked), len(items)), dtype=np.float32) < coverage,
-            1.0 + offset.push,
-        )
-        slope = lists.slope(matrix)
+        slope = lists.of(queries, rng).slope(matrix)
         first += (1.0 - _FIRST_DECAY) * (slope - first)
         second += (1.0 - _SECOND_DECAY) * (slope * slope - second)
         size = np.sqrt(second / (1.0 - _SECOND_DECAY**step)) + _TINY
-        falling = 0.5 * _RATE * (1.0 + np.cos(np.pi * (step - 1) / _STEPS))
+        falling = 0.5 * rate * (1.0 + np.cos(np.pi * (step - 1) / _STEPS))
         matrix -= np.float32(falling) * (first / (1.0 - _FIRST_DECAY**step)) / size
     return matrix
 
@@ -113,9 +135,43 @@ def distilled(images: Images, queries: FloatArray, offset: ItemOffset, seed: int
 def _offsets(images: Images, offset: ItemOffset) -> tuple[_Float32, _Float32]:
     """What items score more while they wait, and once backfilled at coverage 0, ``(n,)`` each."""
     weights = offset.one_encoder
-    waiting = offset.of(images.old, images.mapped, images.raw) @ np.array(weights)
-    backfilled = offset.new_side * weights.v * offset.of_new(images.new)
-    return waiting.astype(np.float32), backfilled.astype(np.float32)
+    waiting, backfilled = np.empty((2, len(images.new)), np.float32)
+    for start in range(0, len(images.new), _BLOCK_ROWS):
+        part = slice(start, start + _BLOCK_ROWS)
+        of_waiting = offset.of(images.old[part], images.mapped[part], images.raw[part])
+        waiting[part] = of_waiting @ np.array(weights)
+        backfilled[part] = offset.new_side * weights.v * offset.of_new(images.new[part])
+    return waiting, backfilled
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """What lists are drawn from.
+
+    Attributes:
+        waiting, backfilled: ``(n,)``, see :func:`_offsets`. stretch: of the images' scores.
+    """
+
+    images: Images
+    waiting: _Float32
+    backfilled: _Float32
+    stretch: float
+
+    def of(self, queries: FloatArray, rng: np.random.Generator) -> _Lists:
+        """Some queries over some items, each query at a coverage of its own."""
+        images = self.images
+        items = rng.permutation(len(images.new))[:_MOST_ITEMS]
+        asked = queries[rng.integers(len(queries), size=min(_QUERIES, len(queries)))]
+        coverage = rng.random((len(asked), 1), dtype=np.float32)
+        return _Lists(
+            images.mapped[items],
+            asked,
+            asked @ images.new[items].T,
+            self.waiting[items],
+            (1.0 - coverage) * self.backfilled[items],
+            rng.random((len(asked), len(items)), dtype=np.float32) < coverage,
+            self.stretch,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,6 +141,7 @@ def _added_areas(
 ) -> NDArray[np.float64]:
     """What expected gain adds to the area under each query's curve, ``(q,)``."""
     scores = held_out_scores(upgrade, items, queries)
+    upgrade = replace(upgrade, refit=None)  # nothing is fitted again here
 
     def areas(order: str, order_seed: int) -> NDArray[np.float64]:
         rows = backfill_order(order, items, upgrade, seed=order_seed)

@@ -121,8 +121,8 @@ class ItemOffset:
         one_encoder, two_encoders: the weights in either mode; in the latter the old model's own
             score holds in check what is raised too much.
         doubt: a, mostly 0 to 1.
-        typical: mean of ``|raw - mu|^2``, usual: of r(f), usual_old: of r(o), over items that the
-            map was not fitted on.
+        typical: mean of ``|raw - mu|^2``, usual: of r(f) before D is added, usual_old: of r(o),
+            over items that the map was not fitted on.
         nearest: how many of the bank r(f) is the mean of.
         push: by how much mapped vectors are moved away from the mean.
         new_side: share of w_v that a backfilled item's own hubness counts at coverage 0, 0 to 1.
