@@ -14,7 +14,7 @@ from typing import Any
 from crossfade.bench.ledger import Ledger
 from crossfade.bench.report import RESULTS
 from crossfade.bench.summary import Group, groups_of
-from crossfade.evaluation.report.drawing import METHOD_COLORS, NEW, OLD, draw_svg
+from crossfade.evaluation.report.drawing import METHOD_COLORS, NEW, OLD, PALE, draw_svg
 from crossfade.evaluation.report.summary import NAMES
 from crossfade.upgrade import Mode
 
@@ -24,10 +24,10 @@ _PANELS = {
     "fashion-open-class": "classes never fitted on (Fashion-MNIST)",
     "wordnet-l3-l6": "text, a small gap (WordNet)",
 }
-_AUTO, _AUTO_BOTH, _RIDGE, _RANK_MERGE = METHOD_COLORS[0], METHOD_COLORS[5], "#94a3b8", "#be123c"
+_AUTO, _AUTO_BOTH, _RANK_MERGE = METHOD_COLORS[0], METHOD_COLORS[5], METHOD_COLORS[6]
 _CURVES = (
     ("rank_merge", Mode.ONE_ENCODER, "rank merge, 2 encoders", _RANK_MERGE, "-", 1.6),
-    ("forward_ridge", Mode.ONE_ENCODER, "forward ridge", _RIDGE, "-", 1.6),
+    ("forward_ridge", Mode.ONE_ENCODER, "forward ridge", PALE, "-", 1.6),
     ("auto", Mode.ONE_ENCODER, "Crossfade", _AUTO, "-", 2.8),
     ("auto", Mode.TWO_ENCODER, "Crossfade, 2 encoders", _AUTO_BOTH, "--", 2.4),
 )

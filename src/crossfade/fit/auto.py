@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from crossfade.embeddings import Pairs, QueryLog
 from crossfade.fit.held_out import HeldOutCurve, Split, held_out_curves
 from crossfade.fit.item_offset import with_item_offset
-from crossfade.fit.methods import METHODS, Method
+from crossfade.fit.methods import METHODS, Method, few_for_networks
 from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import MOST_PAIRS, Upgrade
@@ -21,7 +21,6 @@ __all__ = ["candidates", "choose"]
 _OF_MANY_PAIRS = ("refitted_ridge", "refitted_mlp")
 _OF_FEWER_PAIRS = ("ridge_to_kernel", "refitted_kernel", "refitted_mlp")
 _BY_LABELS = "refitted_contrastive"
-_PAIRS_PER_DIMENSION = 2
 _BOOTSTRAP_SAMPLES = 500
 
 
@@ -35,7 +34,7 @@ def candidates(pairs: Pairs) -> list[Method]:
     several_classes = pairs.labels is not None and len(np.unique(pairs.labels)) > 1
     names = _OF_FEWER_PAIRS if len(pairs) <= MOST_PAIRS else _OF_MANY_PAIRS
     competing = [METHODS[name] for name in (*names, *([_BY_LABELS] if several_classes else []))]
-    few = len(pairs) < _PAIRS_PER_DIMENSION * max(pairs.source.dim, pairs.target.dim)
+    few = few_for_networks(pairs)
     return [method for method in competing if method.closed_form or not few]
 
 

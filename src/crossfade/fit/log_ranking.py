@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray, Pairs
-from crossfade.fit.methods import METHODS
+from crossfade.fit.methods import METHODS, few_for_networks
 from crossfade.fit.settings import FitSettings
 from crossfade.upgrade import MOST_PAIRS, ItemOffset, Upgrade
 
@@ -28,8 +28,6 @@ _MOST_ITEMS, _QUERIES = 4_000, 256
 _STEPS, _RATE, _WIDTH = 150, 3e-4, 384
 """So few that what it learns still holds for other queries. The rate is that of this width: Adam
 moves all numbers of a matrix alike, so a wider one moves an image further."""
-_PAIRS_PER_DIMENSION = 2
-"""A network of fewer maps its own pairs far better than other items."""
 _HELD_OUT = 5
 """One query in so many tells whether it holds for others."""
 _BLOCK_ROWS = 2_048
@@ -54,9 +52,10 @@ def learned_from_log(
         fitted: on these pairs, with a forward map and without rho.
         queries: ``(q, d_new)`` real ones. offset: of the items, without D.
     """
-    few = len(pairs) < _PAIRS_PER_DIMENSION * max(pairs.source.dim, pairs.target.dim)
-    if (few and not METHODS[fitted.method].closed_form) or not fitted.calibration.is_identity:
+    if not METHODS[fitted.method].closed_form and few_for_networks(pairs):
         return None
+    if not fitted.calibration.is_identity:
+        return None  # scores would not be those of the lists
     images = images_of(pairs, fitted, settings)
     lists = _Drawn(images, *_offsets(images, offset), 1.0 + offset.push)
     rng = np.random.default_rng([settings.seed, 10])

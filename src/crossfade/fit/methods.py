@@ -16,9 +16,10 @@ from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.fit.slerp import fit_slerp_adaptive, fit_slerp_fixed
 from crossfade.upgrade import Upgrade
 
-__all__ = ["METHODS", "FitFunction", "Method", "method_named"]
+__all__ = ["METHODS", "FitFunction", "Method", "few_for_networks", "method_named"]
 
 FitFunction = Callable[[Pairs, FitSettings, ProgressCallback | None], Upgrade]
+_PAIRS_PER_DIMENSION = 2
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ def method_named(name: str) -> Method:
     if name not in METHODS:
         raise InvalidInput(f"unknown method {name!r}; choose auto, {', '.join(METHODS)}")
     return METHODS[name]
+
+
+def few_for_networks(pairs: Pairs) -> bool:
+    """Whether a network fitted on these maps them far better than other items: two a dimension."""
+    return len(pairs) < _PAIRS_PER_DIMENSION * max(pairs.source.dim, pairs.target.dim)
 
 
 def _trained(module: str, function: str) -> Callable[[], FitFunction]:
