@@ -5,7 +5,9 @@ What it recommends is then fitted on all pairs and measured on the suite's galle
 other half of the queries; where there are none, with the gallery's items, none of which the
 assessment saw.
 
-    python -m benchmarks.assess [--suites emoji-vendors ...] [--quick] [--methods ...]
+    python -m benchmarks.assess [--suites emoji-vendors ...] [--quick] [--methods ...] [--log]
+
+With --log the suites of text are assessed, and fitted, with their log of queries.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from crossfade.assessment.prediction import TOLERATED_LOSS
 from crossfade.bench.dataset import DataSet
 from crossfade.bench.suite import BuildPlan, Suite
 from crossfade.bench.suites import suites_named
-from crossfade.embeddings import Pairs
+from crossfade.embeddings import Pairs, QueryLog
 from crossfade.evaluation import EvaluationResult, evaluate
 from crossfade.fit.api import fit
 from crossfade.upgrade import Mode
@@ -58,12 +60,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suites", nargs="+", default=list(SUITES))
     parser.add_argument("--methods", nargs="+", default=None, help="instead of assess's own")
+    parser.add_argument("--log", action="store_true", help="with the suite's log of queries")
     parser.add_argument("--quick", action="store_true", help="small sets, for a look")
     arguments = parser.parse_args()
     runs = _earlier()
     for suite in suites_named(arguments.suites):
-        runs[suite.name] = _run(suite, arguments.methods, arguments.quick)
-        print(json.dumps(runs[suite.name]), flush=True)
+        run = _run(suite, arguments.methods, with_log=arguments.log, quick=arguments.quick)
+        runs[run["suite"]] = run
+        print(json.dumps(run), flush=True)
         lines = "".join(json.dumps(run) + "\n" for run in runs.values())
         (RESULTS / "assess.jsonl").write_text(lines, encoding="utf-8")
         (RESULTS / "assess.md").write_text(_page(list(runs.values())), encoding="utf-8")
@@ -76,22 +80,26 @@ def _earlier() -> dict[str, dict[str, Any]]:
     return {run["suite"]: run for run in map(json.loads, lines)}
 
 
-def _run(suite: Suite, methods: list[str] | None, quick: bool) -> dict[str, Any]:
+def _run(suite: Suite, methods: list[str] | None, *, with_log: bool, quick: bool) -> dict[str, Any]:
     data = suite.build(BuildPlan(0, quick, lambda line: print(line, flush=True)))
+    if with_log and data.log is None:
+        raise SystemExit(f"{suite.name} has no log of queries")
+    log = data.log if with_log else None
     seen, unseen = _halves(data.queries)
     said = assess(
         data.fit,
         seen,
         gallery=data.gallery if data.queries is not None else None,
         qrels=data.qrels,
+        log=log,
         methods=methods,
         metric=suite.metric,
     )
     return {
-        "suite": suite.name,
+        "suite": f"{suite.name}, with a log" if with_log else suite.name,
         "said": {**said.to_json(), "predictions": [_brief(one) for one in _chosen(said)]},
-        "measured": _measured(said, data, unseen, suite.metric),
-        "one_encoder": _one_encoder(said, data, unseen, suite.metric),
+        "measured": _measured(said, data, unseen, suite.metric, log),
+        "one_encoder": _one_encoder(said, data, unseen, suite.metric, log),
     }
 
 
@@ -104,13 +112,13 @@ def _halves(queries: Pairs | None) -> tuple[Pairs | None, Pairs | None]:
 
 
 def _measured(
-    said: Assessment, data: DataSet, queries: Pairs | None, metric: str
+    said: Assessment, data: DataSet, queries: Pairs | None, metric: str, log: QueryLog | None
 ) -> dict[str, Any]:
     """The curve of what was recommended; of rank merge, for the gain, where nothing was."""
     advice = said.recommendation
     method = "rank_merge" if advice is None else advice.candidate.method
     mode = Mode.ONE_ENCODER if advice is None else advice.candidate.mode
-    upgrade = fit(data.fit.without_labels(), method)
+    upgrade = fit(data.fit.without_labels(), method, queries=log)
     result: EvaluationResult = evaluate(
         upgrade, data.gallery, queries, qrels=data.qrels, ignored=data.ignored, mode=mode
     )
@@ -125,14 +133,14 @@ def _measured(
 
 
 def _one_encoder(
-    said: Assessment, data: DataSet, queries: Pairs | None, metric: str
+    said: Assessment, data: DataSet, queries: Pairs | None, metric: str, log: QueryLog | None
 ) -> dict[str, Any] | None:
     """Predicted and measured regret with one encoder, of the first method compared."""
     alone = [one.candidate for one in said.predictions if one.candidate.mode is Mode.ONE_ENCODER]
     if not alone:
         return None
     predicted = said.of(alone[0])
-    upgrade = fit(data.fit.without_labels(), alone[0].method)
+    upgrade = fit(data.fit.without_labels(), alone[0].method, queries=log)
     result = evaluate(upgrade, data.gallery, queries, qrels=data.qrels, ignored=data.ignored)
     order = list(Regret)
     return {

@@ -38,6 +38,18 @@ def test_assess_prints_one_json_object(run: Run, files: Path) -> None:
     assert {one["held_out"] for one in result["predictions"]} >= {"rows"}
 
 
+def test_assess_says_that_it_learned_from_a_log(run: Run, files: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(200, 20))
+    np.savez(files / "log.npz", new=rows)
+    outcome = run("assess", files / "fit.npz", *QUICK, "--log", files / "log.npz")
+    assert outcome.code == 0, outcome.err
+    assert "It learned from 200 queries of the log: give them to fit, too." in outcome.out
+    np.savez(files / "log.npz", new=rows[:9])
+    outcome = run("assess", files / "fit.npz", *QUICK, "--log", files / "log.npz")
+    assert outcome.code == 2
+    assert "got 9 queries, wanted at least 200" in outcome.err
+
+
 def test_a_worse_model_exits_with_one(run: Run, files: Path, tmp_path: Path) -> None:
     pairs = Pairs.load(files / "fit.npz")
     Pairs.of(pairs.ids, pairs.new, pairs.old, pairs.labels).save(tmp_path / "back.npz")

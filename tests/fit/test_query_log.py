@@ -8,36 +8,9 @@ import pytest
 from crossfade import Pairs, Qrels, QueryLog, evaluate, fit
 from crossfade.embeddings import unit_rows
 from crossfade.errors import InvalidInput, SpaceMismatch
-from crossfade.testing import make_world
+from crossfade.testing import ShiftedWorld, make_world
 
-DIM_OLD, DIM_NEW, ITEMS, QUERIES = 24, 16, 900, 300
-
-
-class ShiftedWorld:
-    """Queries lie aside of the items, in a direction that the old model sees badly.
-
-    What the map gets wrong along it makes some items near to every query and others to none,
-    which items themselves, asked with, would not show.
-    """
-
-    def __init__(self, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        aside = np.eye(DIM_NEW)[0]
-        mixing = rng.normal(size=(DIM_NEW, DIM_OLD))
-
-        def both(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            seen = rows + np.outer(rng.normal(scale=1.2, size=len(rows)), aside)
-            return seen @ mixing + rng.normal(scale=0.5, size=(len(rows), DIM_OLD)), rows
-
-        items = rng.normal(size=(ITEMS, DIM_NEW))
-        asked = items + 2.5 * aside + rng.normal(scale=0.8, size=items.shape)
-        pairs = Pairs.of(range(ITEMS), *both(items))
-        self.fit, self.gallery = pairs.subset(range(450)), pairs.subset(range(450, ITEMS))
-        old, new = both(asked)
-        self.log = QueryLog(new[:QUERIES].astype(np.float32), old[:QUERIES].astype(np.float32))
-        rows = np.arange(450, 450 + QUERIES)
-        self.queries = Pairs.of(rows + 10_000, old[rows], new[rows])
-        self.qrels = Qrels({str(row + 10_000): {str(row): 1} for row in rows})
+QUERIES = 300
 
 
 @pytest.mark.parametrize("method", ["refitted_kernel", "forward_ridge"])

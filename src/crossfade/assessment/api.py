@@ -17,7 +17,7 @@ from crossfade.assessment.recommendation import Recommendation, recommend, recom
 from crossfade.assessment.result import Assessment
 from crossfade.assessment.sample import Sample, check_sample
 from crossfade.assessment.splits import FOLDS, kinds_of_splits
-from crossfade.embeddings import Pairs, Qrels
+from crossfade.embeddings import Pairs, Qrels, QueryLog
 from crossfade.errors import InvalidInput
 from crossfade.evaluation.metrics import check_metric
 from crossfade.fit.auto import candidates as auto_candidates
@@ -35,6 +35,7 @@ def assess(
     *,
     gallery: Pairs | None = None,
     qrels: Qrels | None = None,
+    log: QueryLog | None = None,
     use_labels: bool = False,
     methods: Sequence[str] | None = None,
     metric: str | None = None,
@@ -60,6 +61,8 @@ def assess(
             class.
         gallery: what the queries search; the pairs if it is not given.
         qrels: which gallery items are relevant to which query; without it, labels say it.
+        log: other real queries, which :func:`crossfade.fit` will be given too; none of them may
+            be among ``queries``.
         use_labels: let methods that learn from labels compete.
         methods: to compare; by default those of ``auto``, and rank merge by quantiles.
         metric: to judge by; by default MRR with qrels, mAP with labels.
@@ -72,7 +75,7 @@ def assess(
         progress: called as fitting goes on. on_step: told what is being done.
 
     Raises:
-        InvalidInput: too few pairs, no relevant items, or settings that can't be.
+        InvalidInput: too few pairs or logged queries, no relevant items, or settings that can't be.
         SpaceMismatch: sets of different widths.
         MissingExtra: a trained method without PyTorch.
     """
@@ -81,7 +84,7 @@ def assess(
         check_metric(metric)
     seconds_an_item = check_seconds(encode_seconds, rate)
     _check(pairs, use_labels, splits, items, least_gain)
-    sample = check_sample(pairs, queries, gallery, qrels, metric)
+    sample = check_sample(pairs, queries, gallery, qrels, metric, log)
     settings = FitSettings().but(seed=seed, epochs=epochs)
     names = _methods(sample, methods, use_labels)
     if on_step:
@@ -91,6 +94,7 @@ def assess(
     notes = findings(sample)
     predictions: list[Prediction] = []
     recommendation: Recommendation | None = None
+    logged = 0
     if verdict is not Verdict.REFUSE:
         measured: list[list[Measured]] = []
         for kind in kinds_of_splits(sample):
@@ -115,6 +119,7 @@ def assess(
                 sample, measured[-1] or measured[0], recommendation.candidate, seed
             )
             recommendation = replace(recommendation, order=order, order_gain=added)
+            logged = _logged(sample, measured, recommendation.candidate.method)
     chosen = recommendation.candidate if recommendation else None
     return Assessment(
         verdict=verdict,
@@ -131,6 +136,7 @@ def assess(
         findings=notes,
         metric=sample.metric,
         pairs=len(pairs),
+        logged=logged,
         seed=seed,
         seconds=time.monotonic() - started,
     )
@@ -150,6 +156,14 @@ def _check(
         raise InvalidInput(f"items is {items}, wanted at least 1")
     if not 0 <= least_gain < 1:
         raise InvalidInput(f"least_gain is {least_gain}, wanted a share from 0 to 1")
+
+
+def _logged(sample: Sample, measured: Sequence[Sequence[Measured]], method: str) -> int:
+    """How many queries of the log a method's maps learned from."""
+    if sample.log is None:
+        return 0
+    offsets = [fold.upgrades[method].offset for folds in measured for fold in folds]
+    return max(0 if offset is None else len(offset.bank) for offset in offsets)
 
 
 def _methods(sample: Sample, names: Sequence[str] | None, use_labels: bool) -> list[str]:

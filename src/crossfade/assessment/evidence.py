@@ -175,7 +175,7 @@ def measure_held_out(
             fitted = with_ordering(fit(seen, settings, progress), seen, settings)
             # As it would be handed on: what its offsets are is read from items not fitted on.
             split = Split(fold.fitting, fold.held_out)
-            upgrades[method] = with_item_offset(fitted, fitted, split, settings)[1]
+            upgrades[method] = with_item_offset(fitted, fitted, split, settings, sample.log)[1]
         measured.append(Measured(kind, fold, tasks, upgrades))
         for task in tasks:
             curves.setdefault(task.asked, []).append(_fold_curves(sample, measured[-1], task))

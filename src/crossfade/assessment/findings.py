@@ -14,6 +14,8 @@ __all__ = ["findings"]
 _FEW_PAIRS, _ENOUGH_PAIRS = 1.0, 2.0
 _MANY_DUPLICATES = 0.01
 _FEWEST_QUERIES = 100
+_DIGITS = 2
+"""In which two embeddings of one query agree in all dimensions, and those of two hardly ever do."""
 
 
 def findings(sample: Sample) -> list[str]:
@@ -73,6 +75,16 @@ def _queries(sample: Sample) -> Iterator[str]:
         )
     elif sample.queries is not None and len(sample.queries) < _FEWEST_QUERIES:
         yield f"{len(sample.queries)} queries are few: expect wide bands; 500 make them useful"
+    if sample.queries is not None and sample.log is not None:
+        asked, logged = (
+            _row_bytes(np.round(one, _DIGITS) + 0.0)
+            for one in (sample.queries.new_rows(), sample.log.new)
+        )
+        if both := int(np.isin(asked, logged).sum()):
+            yield (
+                f"{both} of {len(asked)} queries are in the log too: what was learned from them "
+                "looks better on them than on others; leave them out of the log"
+            )
 
 
 def _row_bytes(rows: NDArray[np.float32]) -> NDArray[np.void]:

@@ -28,7 +28,8 @@ class Assessment:
         recommendation: None where nothing was predicted.
         pace: how long the backfill takes.
         findings: what is wrong with the sample, each a sentence.
-        metric: the one that everything is judged by. pairs: in the sample. seed: of it all.
+        metric: the one that everything is judged by. pairs: in the sample.
+        logged: queries of the log that the recommended map learned from. seed: of it all.
         seconds: how long the assessment took.
     """
 
@@ -42,6 +43,7 @@ class Assessment:
     findings: Sequence[str]
     metric: str
     pairs: int
+    logged: int
     seed: int
     seconds: float
 
@@ -63,6 +65,7 @@ class Assessment:
             "pace": self.pace.describe(),
             "findings": list(self.findings),
             "pairs": self.pairs,
+            "logged_queries": self.logged,
             "seed": self.seed,
             "seconds": round(self.seconds, 1),
         }

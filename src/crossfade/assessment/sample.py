@@ -8,9 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.embeddings import Pairs, Qrels
+from crossfade.embeddings import Pairs, Qrels, QueryLog
 from crossfade.errors import InvalidInput, SpaceMismatch
 from crossfade.evaluation import GradedRelevance, Relevance, relevance_of
+from crossfade.fit.item_offset import checked_log
 
 __all__ = ["FEWEST_PAIRS", "Sample", "check_sample"]
 
@@ -28,6 +29,7 @@ class Sample:
         queries: real queries in both spaces, or None.
         qrels: what is relevant, or None where labels say it, or nothing does.
         metric: the one that everything is judged by.
+        log: what maps learn from beside the pairs, or None; nothing is asked from it.
     """
 
     pairs: Pairs
@@ -35,6 +37,7 @@ class Sample:
     queries: Pairs | None
     qrels: Qrels | None
     metric: str
+    log: QueryLog | None = None
 
     @property
     def gain_is_known(self) -> bool:
@@ -75,11 +78,12 @@ def check_sample(
     gallery: Pairs | None,
     qrels: Qrels | None,
     metric: str | None,
+    log: QueryLog | None = None,
 ) -> Sample:
     """Put a sample together.
 
     Raises:
-        InvalidInput: too few pairs, qrels without queries, or nothing in a set.
+        InvalidInput: too few pairs or logged queries, qrels without queries, or nothing in a set.
         SpaceMismatch: sets of different widths.
     """
     if len(pairs) < FEWEST_PAIRS:
@@ -98,7 +102,8 @@ def check_sample(
             f"assessing needs a gallery of at least {FEWEST_PAIRS} items, got {len(searched)}"
         )
     default = "map" if qrels is None else "mrr"
-    sample = Sample(pairs, searched, queries, qrels, metric or default)
+    logged = None if log is None else checked_log(log, pairs)
+    sample = Sample(pairs, searched, queries, qrels, metric or default, logged)
     if qrels is not None and queries is not None:
         sample.relevance(queries, sample.gallery_by_id)  # found out before minutes of fitting
     return sample

@@ -68,6 +68,10 @@ def recommendation_lines(result: Assessment) -> list[str]:
         f"({advice.certainty:.0%} of bootstrap samples agree on the method); it "
         f"{_REGRET[advice.regret]}."
     ]
+    if result.logged:
+        lines.append(
+            f"It learned from {result.logged:,} queries of the log: give them to fit, too."
+        )
     lines += _mode_lines(advice)
     if advice.order_gain is not None:
         lines.append(

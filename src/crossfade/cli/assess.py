@@ -18,7 +18,7 @@ from crossfade.assessment.words import (
     verdict_sentence,
 )
 from crossfade.cli.output import fit_progress, message, print_json, print_table
-from crossfade.embeddings import Pairs, Qrels
+from crossfade.embeddings import Pairs, Qrels, QueryLog
 
 __all__ = ["assess"]
 
@@ -37,6 +37,10 @@ def assess(
     ] = None,
     qrels: Annotated[
         Path | None, typer.Option(help="TREC lines: query_id 0 gallery_id relevance.")
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(help=".npz: new, old?: other real queries, as fit will be given them."),
     ] = None,
     labels: Annotated[
         bool, typer.Option("--labels", help="Let methods that learn from labels compete.")
@@ -83,6 +87,7 @@ def assess(
             None if queries is None else Pairs.load(queries),
             gallery=None if gallery is None else Pairs.load(gallery),
             qrels=None if qrels is None else Qrels.load(qrels),
+            log=None if log is None else QueryLog.load(log),
             use_labels=labels,
             methods=methods,
             metric=metric,

@@ -12,7 +12,7 @@ from crossfade.embeddings import Pairs, QueryLog
 from crossfade.errors import InvalidInput
 from crossfade.fit.auto import choose
 from crossfade.fit.held_out import Split, held_out_curves, split_pairs
-from crossfade.fit.item_offset import with_item_offset
+from crossfade.fit.item_offset import checked_log, with_item_offset
 from crossfade.fit.methods import Method, method_named
 from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
@@ -21,7 +21,6 @@ from crossfade.upgrade import Upgrade
 __all__ = ["FewPairsWarning", "fit"]
 
 _FEWEST_TO_HOLD_OUT = 64
-_FEWEST_QUERIES = 200
 # What fitting keeps in memory of memory-mapped pairs.
 _MOST_FITTING_BYTES = 512 * 2**20
 _MOST_FITTING_PAIRS = 100_000
@@ -70,7 +69,7 @@ def fit(
     candidates = None if method == "auto" else [method_named(method)]
     if len(pairs) < 2:
         raise InvalidInput(f"fitting needs at least 2 pairs, got {len(pairs)}")
-    asked = None if queries is None else _checked(queries, pairs)
+    asked = None if queries is None else checked_log(queries, pairs)
     _warn_of_few(pairs)
     split = _split(pairs, chosen)
     if candidates is None:
@@ -123,21 +122,6 @@ def _split(pairs: Pairs, settings: FitSettings) -> Split | None:
     row_bytes = 4 * (pairs.source.dim + pairs.target.dim)
     most = min(_MOST_FITTING_PAIRS, _MOST_FITTING_BYTES // row_bytes)
     return split_pairs(pairs, settings.held_out, settings.seed, most)
-
-
-def _checked(queries: QueryLog, pairs: Pairs) -> QueryLog:
-    if not isinstance(queries, QueryLog):
-        raise InvalidInput(
-            f"queries is a {type(queries).__name__}, wanted a crossfade.QueryLog: "
-            "QueryLog.load(path), or QueryLog(new, old)"
-        )
-    checked = queries.checked(pairs.source.dim, pairs.target.dim)
-    if len(checked) < _FEWEST_QUERIES:
-        raise InvalidInput(
-            f"got {len(checked)} queries, wanted at least {_FEWEST_QUERIES}: so few say more about "
-            "themselves than about what is asked for; leave them out, or take more from a log"
-        )
-    return checked
 
 
 def _warn_of_few(pairs: Pairs) -> None:

@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crossfade.embeddings import FloatArray, QueryLog
+from crossfade.embeddings import FloatArray, Pairs, QueryLog
+from crossfade.errors import InvalidInput
 from crossfade.fit.held_out import Split
 from crossfade.fit.log_ranking import learned_from_log
 from crossfade.fit.settings import FitSettings
 from crossfade.upgrade import ItemOffset, OffsetWeights, PairSample, Upgrade, closeness, doubt_of
 
-__all__ = ["with_item_offset"]
+__all__ = ["checked_log", "with_item_offset"]
 
 _MOST_ITEMS = 1_000
-_MOST_QUERIES = 2_000
+_FEWEST_QUERIES, _MOST_QUERIES = 200, 2_000
 _LITTLE_UNEXPLAINED = 0.25
 """A map that leaves less of the new space's variance unexplained needs less of all this."""
 
@@ -41,6 +42,26 @@ _OF_QUERIES_ALONE = _Rule(
     OffsetWeights(0.0, 0.4), OffsetWeights(0.0, 0.5), nearest=3, push=0.0, new_side=1.0
 )
 """Lengths of networks mean nothing, and those of a ridge of many pairs little."""
+
+
+def checked_log(queries: QueryLog, pairs: Pairs) -> QueryLog:
+    """A log that offsets can be told by, at unit length.
+
+    Raises:
+        InvalidInput: it is none, or holds too few queries. SpaceMismatch: of other widths.
+    """
+    if not isinstance(queries, QueryLog):
+        raise InvalidInput(
+            f"queries is a {type(queries).__name__}, wanted a crossfade.QueryLog: "
+            "QueryLog.load(path), or QueryLog(new, old)"
+        )
+    checked = queries.checked(pairs.source.dim, pairs.target.dim)
+    if len(checked) < _FEWEST_QUERIES:
+        raise InvalidInput(
+            f"got {len(checked)} queries, wanted at least {_FEWEST_QUERIES}: so few say more about "
+            "themselves than about what is asked for; leave them out, or take more from a log"
+        )
+    return checked
 
 
 def with_item_offset(

@@ -12,6 +12,7 @@ from crossfade.testing.crash import CrashedRun, die_at, run_script
 from crossfade.testing.encoders import FakeEncoder, encoded_ids
 from crossfade.testing.postgres import PostgresServer
 from crossfade.testing.reference import Embedded, expected_ids
+from crossfade.testing.shifted_world import ShiftedWorld
 from crossfade.testing.upgrades import make_upgrade
 from crossfade.testing.worlds import World, make_world
 
@@ -24,6 +25,7 @@ __all__ = [
     "Embedded",
     "FakeEncoder",
     "PostgresServer",
+    "ShiftedWorld",
     "StoreContract",
     "World",
     "die_at",
