@@ -279,7 +279,8 @@ def test_a_log_of_queries_is_used_and_a_method_without_use_for_it_says_so(
     offset = Upgrade.load(files / "up").offset
     assert offset is not None and len(offset.bank) == 300
     outcome = run(*fit, "forward_ridge", "--out", files / "again")
-    taught = "teach the map to rank" if offset.distilled is not None else "nothing more that holds"
+    learned = offset.distilled is not None
+    taught = "300 teach the map to rank" if learned else "nothing more that holds"
     assert f"300 queries of the log tell which items are hubs, and {taught}" in outcome.out
     outcome = run(*fit, "rank_merge", "--out", files / "plain")
     assert outcome.code == 0 and "rank_merge makes no use of queries" in outcome.err

@@ -104,6 +104,15 @@ def test_fitting_recommends_an_order_that_helps() -> None:
     assert by_order["auto"] > by_order["random"] + 0.05
 
 
+@pytest.mark.parametrize("method", ["refitted_kernel", "ridge_to_kernel", "forward_kernel"])
+def test_a_kernel_map_goes_by_what_it_probably_misses(method: str) -> None:
+    """Of items like those it was fitted on nearly nothing is left to gain."""
+    upgrade = fit(half_known(1_200), method)
+    assert upgrade.ordering is not None
+    assert upgrade.ordering.chosen == upgrade.report["order"] == "predicted_residual"
+    assert upgrade.report["order_added_area"]["neighbours"] > 0
+
+
 def test_an_order_that_harms_on_held_out_pairs_is_not_recommended(upgrade: Upgrade) -> None:
     assert upgrade.ordering is not None
     unseen = half_known(400, seed=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,21 @@ def test_auto_uses_a_log_and_says_so() -> None:
     upgrade = fit(world.fit, "auto", queries=world.log, epochs=1)
     assert upgrade.offset is not None and upgrade.report["queries_used"] == QUERIES
     assert fit(world.fit, "auto", queries=world.log, epochs=1).id == upgrade.id
+
+
+def test_more_queries_teach_than_searches_can_pay_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("crossfade.fit.item_offset"), "_MOST_QUERIES", 200)
+    world = ShiftedWorld(1)
+    few, many = (
+        fit(world.fit, "refitted_kernel", queries=log) for log in (world.log.sample(200), world.log)
+    )
+    assert few.offset is not None and many.offset is not None
+    assert few.offset.distilled is not None and many.offset.distilled is not None
+    assert {len(few.offset.bank), len(many.offset.bank)} == {200}
+    assert (few.report["queries_used"], many.report["queries_used"]) == (200, QUERIES)
+    wanted = unit_rows(world.log.sample(200).new)
+    np.testing.assert_array_equal(np.sort(many.offset.bank, 0), np.sort(wanted, 0))
+    assert not np.allclose(few.offset.distilled, many.offset.distilled, atol=1e-3)
 
 
 def test_an_old_bank_is_kept_only_where_it_counts() -> None:

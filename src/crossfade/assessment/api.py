@@ -21,6 +21,7 @@ from crossfade.embeddings import Pairs, Qrels, QueryLog
 from crossfade.errors import InvalidInput
 from crossfade.evaluation.metrics import check_metric
 from crossfade.fit.auto import candidates as auto_candidates
+from crossfade.fit.item_offset import queries_used
 from crossfade.fit.methods import method_named
 from crossfade.fit.settings import FitSettings, ProgressCallback
 
@@ -160,10 +161,8 @@ def _check(
 
 def _logged(sample: Sample, measured: Sequence[Sequence[Measured]], method: str) -> int:
     """How many queries of the log a method's maps learned from."""
-    if sample.log is None:
-        return 0
     offsets = [fold.upgrades[method].offset for folds in measured for fold in folds]
-    return max(0 if offset is None else len(offset.bank) for offset in offsets)
+    return max(queries_used(sample.log, offset) for offset in offsets)
 
 
 def _methods(sample: Sample, names: Sequence[str] | None, use_labels: bool) -> list[str]:

@@ -113,10 +113,10 @@ def _print_summary(upgrade: Upgrade, out: Path) -> None:
         taught = (
             "nothing more that holds for queries left out"
             if upgrade.offset.distilled is None
-            else "teach the map to rank as the new model does"
+            else f"{report['queries_used']:,} teach the map to rank as the new model does"
         )
-        used = f"{report['queries_used']:,} queries of the log"
-        typer.echo(f"{used} tell which items are hubs, and {taught}")
+        hubs = f"{len(upgrade.offset.bank):,} queries of the log tell which items are hubs"
+        typer.echo(f"{hubs}, and {taught}")
     # The first kind of held-out queries is the main one; the report has the others.
     for curve in (report.get("held_out") or [])[:1]:
         if curve["gain_share"] is not None:

@@ -13,10 +13,12 @@ from crossfade.fit.log_ranking import learned_from_log
 from crossfade.fit.settings import FitSettings
 from crossfade.upgrade import ItemOffset, OffsetWeights, PairSample, Upgrade, closeness, doubt_of
 
-__all__ = ["checked_log", "with_item_offset"]
+__all__ = ["checked_log", "queries_used", "with_item_offset"]
 
 _MOST_ITEMS = 1_000
 _FEWEST_QUERIES, _MOST_QUERIES = 200, 2_000
+"""Every search pays for what tells hubs; for what teaches the map only fitting does."""
+_MOST_TEACHING = 20_000
 _LITTLE_UNEXPLAINED = 0.25
 """A map that leaves less of the new space's variance unexplained needs less of all this."""
 
@@ -114,10 +116,18 @@ def with_item_offset(
         usual_new=float(closeness(new, bank, rule.nearest).mean()) if rule.new_side else 0.0,
     )
     if queries is not None:
-        matrix = learned_from_log(judged, split.fitting, bank, offset, settings)
+        teaching = queries.sample(_MOST_TEACHING).new
+        matrix = learned_from_log(judged, split.fitting, teaching, offset, settings)
         if matrix is not None:
             offset = replace(offset, distilled=np.float32(needed) * matrix)
     return judged.with_offset(offset), final.with_offset(offset)
+
+
+def queries_used(log: QueryLog | None, offset: ItemOffset | None) -> int:
+    """How many queries of the log that an offset was fitted with were looked at."""
+    if log is None or offset is None:
+        return 0
+    return len(offset.bank) if offset.distilled is None else min(len(log), _MOST_TEACHING)
 
 
 def _rule(queries: QueryLog | None, lengths: _Lengths | None) -> _Rule:

@@ -10,12 +10,14 @@ central_first         what the map sends near the mean of the new space
 cluster_mean          what is far from all clusters' means in the old space
 class_mean            what is far from all classes' means; for upgrades fitted with labels
 traffic:FILE          what is asked for most, by a log
-auto                  expected_gain, or random where held-out pairs warned of it
+auto                  expected_gain, or predicted_residual for a kernel map; or random where
+                      held-out pairs warned of it
 """
 
 from crossfade.orders.base import Order, Scoring
 from crossfade.orders.registry import (
     EXPECTED_GAIN,
+    PREDICTED_RESIDUAL,
     RANDOM,
     TO_CHOOSE_FROM,
     open_order,
@@ -26,6 +28,7 @@ from crossfade.orders.traffic import traffic_order
 
 __all__ = [
     "EXPECTED_GAIN",
+    "PREDICTED_RESIDUAL",
     "RANDOM",
     "TO_CHOOSE_FROM",
     "Order",

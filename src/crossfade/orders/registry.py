@@ -9,6 +9,7 @@ from crossfade.upgrade import Upgrade
 
 __all__ = [
     "EXPECTED_GAIN",
+    "PREDICTED_RESIDUAL",
     "RANDOM",
     "TO_CHOOSE_FROM",
     "open_order",
@@ -16,10 +17,10 @@ __all__ = [
     "register_order",
 ]
 
-RANDOM, EXPECTED_GAIN = "random", "expected_gain"
+RANDOM, EXPECTED_GAIN, PREDICTED_RESIDUAL = "random", "expected_gain", "predicted_residual"
 TO_CHOOSE_FROM = (
     EXPECTED_GAIN,
-    "predicted_residual",
+    PREDICTED_RESIDUAL,
     "central_first",
     "short_mapped_first",
     "cluster_mean",
@@ -40,7 +41,7 @@ _ORDERS: dict[str, Order] = {
     "gallery": plain.gallery_order,
     "short_mapped_first": by_old_vector.short_mapped_first,
     "uncertainty": by_old_vector.uncertainty,
-    "predicted_residual": by_old_vector.predicted_residual,
+    PREDICTED_RESIDUAL: by_old_vector.predicted_residual,
     EXPECTED_GAIN: by_old_vector.expected_gain,
     "central_first": by_old_vector.central_first,
     "cluster_mean": by_old_vector.cluster_mean,
