@@ -16,7 +16,7 @@ from benchmarks.json_lines import read_lines, write_lines
 from crossfade.bench.measure import can_search, check_method, fit_method, measure
 from crossfade.bench.models.text import GLOVE, MINILM_L3, MINILM_L6, WORDLLAMA
 from crossfade.bench.suite import BuildPlan
-from crossfade.bench.suites.corpora import debian_descriptions, vital_articles, wordnet_nouns
+from crossfade.bench.suites.corpora import debian_descriptions, vital_articles
 from crossfade.bench.suites.text import Task, build
 from crossfade.upgrade import Mode
 
@@ -43,7 +43,6 @@ TASKS = {
     "debian-glove50-minilml3": Task(
         debian_descriptions, GLOVE, MINILM_L3, pool=10_000, gallery=5_000
     ),
-    "wordnet-glove50-minilml6": Task(wordnet_nouns, GLOVE, MINILM_L6, pool=20_000, gallery=16_000),
 }
 _INTRO = (
     "`auto` and single methods on pairs of models that are no suite, one draw, random order, no "

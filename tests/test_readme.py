@@ -123,3 +123,15 @@ def expected(runs: list[dict[str, Any]]) -> str:
 
 def mean_share(runs: list[dict[str, Any]]) -> float:
     return float(sum(run["gain_share"][run["metric"]] for run in runs) / len(runs))
+
+
+def test_auto_is_the_best_on_pairs_that_are_no_suite_or_within_half_a_point() -> None:
+    path = ROOT / "benchmarks" / "results" / "other_pairs.jsonl"
+    shares: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
+    for line in path.read_text(encoding="utf-8").splitlines():
+        run = json.loads(line)
+        shares[run["pair"], run["encoders"]][run["method"]] = run["gain_share"]
+    assert len({pair for pair, _ in shares}) == 3 and "On three [pairs of text models" in README
+    for of_pair in shares.values():
+        assert len(of_pair) > 5
+        assert of_pair["auto"] >= max(of_pair.values()) - 0.005
