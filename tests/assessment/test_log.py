@@ -16,10 +16,9 @@ WORLD = ShiftedWorld(1)
 
 
 def assessed(log: QueryLog | None, method: str = "refitted_kernel", **settings: Any) -> Assessment:
-    queries = settings.pop("queries", WORLD.queries)
     return assess(
         WORLD.fit,
-        queries,
+        WORLD.queries,
         gallery=WORLD.gallery,
         qrels=WORLD.qrels,
         log=log,
