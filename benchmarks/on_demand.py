@@ -44,7 +44,8 @@ STREAMS: Sequence[dict[str, Any]] = (
     {"form": Form.NOW, "within": 20},
     {"form": Form.LATER, "rate": 20.0},
     {"form": Form.LATER, "rate": 2.0},
-    {"form": Form.LATER, "rate": 2.0, "within": 20},
+    {"form": Form.LATER, "rate": 0.2},
+    {"form": Form.LATER, "rate": 0.2, "within": 20},
 )
 
 
@@ -141,7 +142,7 @@ def _page(runs: Sequence[dict[str, Any]]) -> str:
         "## At coverage 0, one encoder for what is not re-extracted",
         "",
         "Share of the gap between old and new that is closed, by N and by the view that names "
-        "the candidates.",
+        "the candidates; `both`: by the score of two encoders.",
         "",
         "| suite | old | new | map alone | "
         + " | ".join(f"N = {n}: old / mapped / both" for n in (10, 20, 50))
@@ -163,7 +164,7 @@ def _page(runs: Sequence[dict[str, Any]]) -> str:
         )
     lines += [
         "",
-        "## With the backfill under way, N = 20, both views",
+        "## With the backfill under way, N = 20, by both models",
         "",
         "| suite | mode | " + " | ".join(f"coverage {at:g}" for at in COVERAGES) + " |",
         "|---|---|" + "---|" * len(COVERAGES),
@@ -178,9 +179,10 @@ def _page(runs: Sequence[dict[str, Any]]) -> str:
         "",
         "The coverage from which on 90 / 95 / 99 % of the traffic get the best item, and the ten "
         "best items, of the gallery at coverage 1; mean over seeds, - if not within 20,000 "
-        "queries. `rate`: items that the job moves a query. `within 20`: only candidates among "
-        "the 20 best of either view. Last columns: encodes a query, and queries asked, in the "
-        "first seed up to a quarter of the gallery (or the stream's end), and at the end.",
+        "queries. `rate`: items that the job moves a query, the most wanted first. `within 20`: "
+        "only candidates among the 20 best of the answer, backfilled ones counted. Last columns: "
+        "encodes a query, and queries asked, in the first seed up to a quarter of the gallery (or "
+        "the stream's end), and at the end.",
         "",
         "| suite | form | skew | same first, at coverage | same ten, at coverage | encodes a "
         "query | at the end: queries, coverage |",

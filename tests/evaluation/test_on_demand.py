@@ -6,7 +6,12 @@ import pytest
 from crossfade.embeddings import Pairs
 from crossfade.errors import InvalidInput
 from crossfade.evaluation import evaluate
-from crossfade.evaluation.on_demand import best_columns, evaluate_on_demand, score_queries
+from crossfade.evaluation.on_demand import (
+    Candidates,
+    best_columns,
+    evaluate_on_demand,
+    score_queries,
+)
 from crossfade.evaluation.query_stream import (
     Form,
     StreamPlan,
@@ -82,8 +87,8 @@ def test_all_items_re_extracted_are_coverage_one(world: World, upgrade: Upgrade)
 
 def test_a_querys_own_item_is_no_candidate(world: World, upgrade: Upgrade) -> None:
     (part,) = score_queries(upgrade, world.gallery, None)
-    for kind in ("old", "mapped", "both"):
-        found = part.candidates(np.zeros(200, bool), 20, kind)  # type: ignore[arg-type]
+    for kind in Candidates:
+        found = part.candidates(np.zeros(200, bool), 20, kind)
         assert all(row not in listed for row, listed in enumerate(found.tolist()))
         assert all(len(set(listed)) == 20 for listed in found.tolist())
 
@@ -127,8 +132,50 @@ def test_the_job_moves_wanted_items_before_others(world: World, upgrade: Upgrade
 
 def test_a_limited_search_for_candidates_comes_to_an_end(world: World, upgrade: Upgrade) -> None:
     parts = list(score_queries(upgrade, world.gallery, world.queries.subset([0])))
-    last = replay(parts, StreamPlan(Form.NOW, n=10, within=10, length=9))[-1]
-    assert 10 / 200 <= last.coverage <= 20 / 200, "ten of either view at most"
+    last, later = (
+        replay(parts, StreamPlan(Form.NOW, n=10, within=10, length=length))[-1]
+        for length in (30, 60)
+    )
+    assert 10 / 200 <= last.coverage == later.coverage < 0.3, "its ten best are backfilled"
+
+
+def test_a_slow_job_moves_first_what_is_wanted_most(world: World, upgrade: Upgrade) -> None:
+    """It has time for two of the twenty that a query wants."""
+    for row in range(len(world.queries)):
+        one = world.queries.subset([row])
+        parts = list(score_queries(upgrade, world.gallery, one))
+        moved = replay(parts, StreamPlan(Form.LATER, n=20, rate=2, length=1))[-1]
+        (best,) = evaluate_on_demand(upgrade, world.gallery, one, n=2)
+        assert moved.coverage == 2 / 200
+        assert moved.mrr == pytest.approx(best.reextracted["mrr"])
+
+
+def test_candidates_are_the_best_by_both_models(world: World, upgrade: Upgrade) -> None:
+    (part,) = score_queries(upgrade, world.gallery, world.queries)
+    (two,) = score_queries(upgrade, world.gallery, world.queries, mode="two-encoder")
+    moved = np.arange(200) % 3 == 0
+    waiting = np.where(moved, -np.inf, two.scores.old).astype(np.float32)
+    found = part.candidates(moved, 12, Candidates.BOTH)
+    assert (found == best_columns(waiting, 12)).all()
+    assert (two.candidates(moved, 12, Candidates.BOTH) == found).all()
+
+
+def test_without_a_rule_for_two_encoders_the_mapped_view_names_candidates(world: World) -> None:
+    (part,) = score_queries(make_upgrade(Side.QUERY), world.gallery, world.queries)
+    moved = np.arange(200) % 3 == 0
+    found = part.candidates(moved, 6, Candidates.BOTH)
+    assert (found == part.candidates(moved, 6, Candidates.MAPPED)).all()
+
+
+def test_a_query_answered_by_backfilled_items_wants_nothing_within_a_place(
+    world: World, upgrade: Upgrade
+) -> None:
+    parts = list(score_queries(upgrade, world.gallery, world.queries.subset([0])))
+    often = replay(parts, StreamPlan(Form.LATER, n=10, within=1, rate=10, length=9, seed=3))
+    once = replay(parts, StreamPlan(Form.LATER, n=10, within=1, rate=10, length=1, seed=3))
+    # One item is wanted at its place; all else is moved in the job's order.
+    assert once[-1].coverage == 10 / 200 and often[-1].coverage == 90 / 200
+    assert often[-1].same_first == 1.0
 
 
 def test_the_coverage_reached_lies_between_two_points() -> None:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,25 +58,17 @@ def gallery(uri: str, world: World) -> Iterator[Gallery]:
 
 def slow_wanted(
     upgrade: Upgrade, items: dict[Id, Embedded], new: FloatArray, old: FloatArray | None, n: int
-) -> set[Id]:
-    """The candidates of one query: the views name their best in turn, each item once."""
-    side = upgrade.old_side(new, old, "one-encoder")
+) -> list[Id]:
+    """The best candidates of one query: by both models, or by the mapped view alone."""
+    side = upgrade.old_side(new, old, "one-encoder" if old is None else "two-encoder")
     waiting = {id: item for id, item in items.items() if item.new is None}
 
-    def mapped_score(item: Embedded) -> float:
+    def score(item: Embedded) -> float:
         assert item.old is not None
-        searched = item.old if upgrade.mapped is None else upgrade.map_items(item.old)[0]
-        return float(side.search_query[0] @ searched)
+        mapped = None if upgrade.mapped is None else upgrade.map_items(item.old)
+        return float(side.scores(item.old[None], mapped)[0, 0])
 
-    lists = [sorted(waiting, key=lambda id: (-mapped_score(waiting[id]), id))]
-    if old is not None:
-        lists.insert(0, sorted(waiting, key=lambda id: (-float(old @ waiting[id].old), id)))
-    found: list[Id] = []
-    for place in range(len(waiting)):
-        for listed in lists:
-            if listed[place] not in found and len(found) < n:
-                found.append(listed[place])
-    return set(found)
+    return sorted(waiting, key=lambda id: (-score(waiting[id]), id))[:n]
 
 
 def moved_ids(gallery: Gallery, ids: Sequence[Id] = tuple(range(240))) -> set[Id]:
@@ -123,7 +115,7 @@ def test_several_queries_move_the_candidates_of_each(gallery: Gallery, world: Wo
     alone: set[Id] = set()
     for row in range(4):
         items = {id: Embedded(world.gallery.old[id]) for id in range(240)}
-        alone |= slow_wanted(gallery.upgrade, items, world.queries.new[row], None, 5)
+        alone |= set(slow_wanted(gallery.upgrade, items, world.queries.new[row], None, 5))
     gallery.search(world.queries.new[:4], reextract=5)
     assert moved_ids(gallery) == alone
 
@@ -235,7 +227,7 @@ def test_the_time_limit_holds_and_the_rest_is_moved_behind_the_answer(
         assert not gallery.drain(0.0)
         released.set()
         assert gallery.drain(30.0)
-        assert moved_ids(gallery) == slow_wanted(gallery.upgrade, items, new, None, 20)
+        assert moved_ids(gallery) == set(slow_wanted(gallery.upgrade, items, new, None, 20))
 
 
 def test_the_best_candidates_are_ready_first(uri: str, world: World) -> None:
@@ -254,7 +246,7 @@ def test_the_best_candidates_are_ready_first(uri: str, world: World) -> None:
         (hits,) = gallery.search(new, 240, reextract=20, budget_ms=1500)
         in_time = {hit.id for hit in hits if hit.side == "new"}
         released.set()
-        assert in_time == slow_wanted(gallery.upgrade, items, new, None, 8)
+        assert in_time == set(slow_wanted(gallery.upgrade, items, new, None, 8))
 
 
 def test_searches_that_want_the_same_items_embed_them_once(uri: str, world: World) -> None:
@@ -317,20 +309,70 @@ def test_wanted_items_are_told_after_the_answer_the_best_first(
     gallery: Gallery, world: World
 ) -> None:
     told: list[list[Id]] = []
-    gallery.on_wanted = lambda ids: told.append(list(ids))
+    gallery.on_wanted = lambda wanted: told.extend(map(list, wanted))
     items = {id: Embedded(world.gallery.old[id]) for id in range(240)}
     new, old = world.queries.new[0], world.queries.old[0]
     (hits,) = gallery.search(new, 20, query_old=old, reextract_later=8)
     assert [hit.id for hit in hits] == expected_ids(gallery.upgrade, items, new, old, 20)[0]
     assert gallery.drain(10.0) and gallery.coverage == 0.0
-    assert set(told[0]) == slow_wanted(gallery.upgrade, items, new, old, 8)
-    assert told[0][0] == int(np.argmax(world.gallery.old @ old))
+    assert told == [slow_wanted(gallery.upgrade, items, new, old, 8)]
+
+
+@pytest.mark.parametrize("side", [Side.QUERY, Side.NONE])
+def test_without_a_rule_for_two_encoders_candidates_are_those_of_the_mode(
+    world: World, side: Side
+) -> None:
+    upgrade = make_upgrade(side)
+    new, old = world.queries.new[0], world.queries.old[0]
+    searched = upgrade.old_side(new, old).search_query[0]
+    with open_gallery(f"memory://no-rule-{side}", upgrade, encoder=encoder_of(world)) as gallery:
+        fill(gallery, world)
+        gallery.search(new, 5, query_old=old, reextract=6)
+        moved = moved_ids(gallery)
+    assert moved == set(np.argsort(-(world.gallery.old @ searched))[:6].tolist())
+
+
+@pytest.mark.parametrize("both_models", [True, False])
+def test_wanted_items_come_with_their_places_in_the_answer(
+    uri: str, world: World, both_models: bool
+) -> None:
+    """Backfilled items take places too, and limit what is wanted."""
+    with open_gallery(uri, upgrade_of(world), encoder=encoder_of(world)) as gallery:
+        fill(gallery, world, moved=40)
+        told: list[dict[Id, int]] = []
+        gallery.on_wanted = lambda wanted: told.extend(map(dict, wanted))
+        new = world.queries.new[:5]
+        query = {"query_old": world.queries.old[:5]} if both_models else {}
+        mode = "two-encoder" if both_models else "one-encoder"
+        answers = gallery.search(new, 240, mode=mode, reextract_later=8, **query)
+        gallery.search(new, 1, reextract_later=8, within=12, **query)
+        assert gallery.drain(10.0)
+    assert any(told[5:])
+    for listed, far, near in zip(answers, told[:5], told[5:], strict=True):
+        places = [(hit.id, at) for at, hit in enumerate(listed, 1) if hit.side == "old"]
+        if both_models:
+            assert list(far.items()) == places[:8]
+        else:  # the eight best of either side are looked at
+            assert list(far) == [id for id, _ in places[:8]]
+            assert all(far[id] == at for id, at in places[:8] if at <= 8)
+        assert near == {id: at for id, at in far.items() if at <= 12}
+
+
+def test_a_query_that_was_asked_before_wants_nothing_more_within_a_place(
+    gallery: Gallery, world: World
+) -> None:
+    for _ in range(20):
+        gallery.search(world.queries.new[0], reextract=10, within=10)
+    before = gallery.coverage
+    gallery.search(world.queries.new[0], reextract=10, within=10)
+    assert gallery.coverage == before < 1.0
+    assert {hit.side for hit in gallery.search(world.queries.new[0], 10)[0]} == {"new"}
 
 
 def test_a_job_that_can_not_be_told_fails_no_search(
     gallery: Gallery, world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(ids: Sequence[Id]) -> None:
+    def refuse(wanted: Sequence[Mapping[Id, int]]) -> None:
         raise OSError("the journal is away")
 
     gallery.on_wanted = refuse
@@ -359,6 +401,9 @@ def test_closing_gives_up_what_waits(world: World) -> None:
         ({"reextract_later": True}, "reextract_later is True"),
         ({"reextract_later": 3}, "needs a job"),
         ({"budget_ms": 10}, "give reextract"),
+        ({"within": 10}, "give reextract"),
+        ({"reextract": 3, "within": 0}, "within is 0"),
+        ({"reextract": 3, "within": True}, "within is True"),
         ({"reextract": 3, "budget_ms": float("nan")}, "budget_ms is nan"),
         ({"reextract": 3, "mode": "old"}, "mode 'old'"),
         ({"reextract": 3, "query_old": np.ones((3, 12), np.float32)}, "has 3 rows"),

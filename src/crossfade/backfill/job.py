@@ -34,7 +34,7 @@ from crossfade.gallery.encoding import Encoder, Encoding, Retry
 from crossfade.gallery.ends import finish, roll_back
 from crossfade.gallery.model import require_model
 from crossfade.gallery.moves import check_move
-from crossfade.orders import Scoring, open_order
+from crossfade.orders import HIGHEST_LEVEL, DemandLevels, Scoring, open_order
 from crossfade.stores.checks import plain_ids
 
 __all__ = ["Backfill"]
@@ -183,25 +183,29 @@ class Backfill:
         """Let all workers of the gallery's running job stop after their batch, whoever runs it."""
         self._journal.pause()
 
-    def prioritise(self, ids: Iterable[Any], priority: int = 1) -> int:
+    def prioritise(self, ids: Iterable[Any], priority: int = 2 * HIGHEST_LEVEL) -> int:
         """Move waiting items to the front, while the job runs; returns how many.
 
         Args:
             ids: those that don't wait, because they are moved, being moved, or parked, are
                 left out.
-            priority: above 0; the highest goes first.
+            priority: above 0; the highest goes first. What searches want has at most
+                :data:`crossfade.orders.HIGHEST_LEVEL`, less than the default.
         """
         if priority < 1:
             raise InvalidInput(f"priority is {priority}, wanted at least 1")
-        return self._journal.prioritise(plain_ids(ids), priority)
+        return self._journal.prioritise(dict.fromkeys(plain_ids(ids), priority))
 
     def attach(self) -> None:
         """Take what searches want: ``gallery.search(..., reextract_later=20)`` moves the best
         candidates of its query, as far as they wait in this job, to the front of the queue.
 
-        The job may run in another process. Detach with ``gallery.on_wanted = None``.
+        What is wanted more often, and by a better rank, goes first, by the count of this object
+        (:class:`crossfade.orders.DemandLevels`). The job may run in another process. Detach with
+        ``gallery.on_wanted = None``.
         """
-        self.gallery.on_wanted = self.prioritise
+        levels = DemandLevels()
+        self.gallery.on_wanted = lambda wanted: self._journal.prioritise(levels.count(wanted))
 
     def status(self) -> JobStatus:
         """Look at the job; read from durable state, so anyone may at any time."""

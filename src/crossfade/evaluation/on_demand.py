@@ -1,7 +1,7 @@
 """Re-extraction on demand, simulated: what it gains at once, and under a stream of queries.
 
-A query's candidates are its N best items that are not yet backfilled, named in turn by the old
-view and the mapped one; re-extracted, they score as backfilled items do. The estimates of all
+A query's candidates are its N best items that are not yet backfilled, by both models' score of
+them; re-extracted, they score as backfilled items do. The estimates of all
 others stay as they are, by the map that the upgrade brings: refits are the job's, and not in it.
 (What a gallery does with ``search(..., reextract=N)``.)
 """
@@ -43,7 +43,8 @@ _LOWEST = np.float32(-np.inf)
 
 
 class Candidates(StrEnum):
-    """Which views name a query's candidates."""
+    """Which view names a query's candidates; ``both`` is that of two encoders, or the mapped
+    one where the upgrade has no rule for them."""
 
     OLD = "old"
     MAPPED = "mapped"
@@ -82,11 +83,13 @@ class ScoredQueries:
 
     Attributes:
         scores: under the upgrade and the mode. mapped: of the mapped view alone, ``(q, n)``.
+        both: of items not yet backfilled by two encoders; None where there is no rule for them.
         grades: ``(q, n)`` relevance. left_out: places that queries leave out.
     """
 
     scores: Scores
     mapped: FloatArray
+    both: FloatArray | None
     grades: NDArray[Any]
     left_out: tuple[Columns, Columns]
 
@@ -99,20 +102,19 @@ class ScoredQueries:
         merged[self.left_out] = _LOWEST
         return merged
 
+    def view(self, kind: Candidates) -> FloatArray:
+        """The scores ``(q, n)`` whose best are named."""
+        if kind is Candidates.OLD:
+            return self.scores.old_old
+        both = self.both if kind is Candidates.BOTH else None
+        return self.mapped if both is None else both
+
     def candidates(self, moved: Mask, n: int, kind: Candidates) -> Columns:
         """The ``(q, m)`` candidates of each query, m the smaller of ``n`` and what is left."""
         left = min(n, int(np.count_nonzero(~moved)))
-        views = {
-            Candidates.OLD: [self.scores.old_old],
-            Candidates.MAPPED: [self.mapped],
-            Candidates.BOTH: [self.scores.old_old, self.mapped],
-        }[kind]
-        lists = []
-        for view in views:
-            waiting = np.where(moved, _LOWEST, view)
-            waiting[self.left_out] = _LOWEST
-            lists.append(best_columns(waiting, left))
-        return lists[0] if len(lists) == 1 else _in_turn(lists[0], lists[1])
+        waiting = np.where(moved, _LOWEST, self.view(kind))
+        waiting[self.left_out] = _LOWEST
+        return best_columns(waiting, left)
 
 
 def evaluate_on_demand(
@@ -136,7 +138,7 @@ def evaluate_on_demand(
     Args:
         gallery_set, query_set, qrels, ignored, order, seed, mode: as for :func:`evaluate`.
         n: items re-extracted for each query.
-        candidates: which views name them; half of them each, or one alone.
+        candidates: which view names them.
         coverage: what the job has backfilled before, each from 0 to 1.
 
     Raises:
@@ -181,14 +183,19 @@ def score_queries(
     if not len(rows):
         raise InvalidInput("no query has a relevant gallery item; check labels and qrels")
     upgrade = for_gallery(upgrade, gallery)
-    scorer = GalleryScorer(upgrade, gallery, asked, by_id, Mode(mode))
-    alone = GalleryScorer(upgrade, gallery, asked, by_id, Mode.ONE_ENCODER)
+    scorer, one, two = (
+        GalleryScorer(upgrade, gallery, asked, by_id, each)
+        for each in (Mode(mode), Mode.ONE_ENCODER, Mode.TWO_ENCODER)
+    )
     for start in range(0, len(rows), scorer.chunk_queries):
         part = rows[start : start + scorer.chunk_queries]
         scores = scorer(part)
         # Calibration rises strictly, so the order is that of the mapped view itself.
-        mapped = scores.old if scores.new_at is None else alone(part).old
-        yield ScoredQueries(scores, mapped, relevance.grades(part), relevance.left_out(part))
+        mapped = scores.old if one.mode is scorer.mode else one(part).old
+        both = None
+        if upgrade.two_encoder is not None:
+            both = scores.old if two.mode is scorer.mode else two(part).old
+        yield ScoredQueries(scores, mapped, both, relevance.grades(part), relevance.left_out(part))
 
 
 def best_columns(scores: FloatArray, m: int) -> Columns:
@@ -204,16 +211,6 @@ def best_columns(scores: FloatArray, m: int) -> Columns:
     best = np.partition(keys, m - 1, axis=1)[:, :m] if m < n else keys
     best.sort(axis=1)
     return (best & np.uint64(0xFFFF_FFFF)).astype(np.intp)
-
-
-def _in_turn(first: Columns, second: Columns) -> Columns:
-    """Of two lists ``(q, m)`` the first m in turn, each column once; ``(q, m)``."""
-    q, m = first.shape
-    mixed = np.stack([first, second], axis=2).reshape(q, 2 * m)
-    same = mixed[:, :, None] == mixed[:, None, :]
-    again = np.tril(same, -1).any(axis=2)
-    place = np.argsort(again, axis=1, kind="stable")[:, :m]
-    return np.take_along_axis(mixed, place, axis=1)
 
 
 def _turns(gallery: Pairs, rows_in_order: Columns) -> Columns:

@@ -4,7 +4,8 @@ Queries are drawn by Zipf's law: the r-th most asked one has a share proportiona
 ``r ** -skew`` of the traffic; which one that is, is drawn first. In the form ``now`` each query
 re-extracts its own candidates before it is answered. In the form ``later`` it is answered as the
 gallery is, its candidates go to the front of the job's queue, and the job moves ``rate`` items
-while the next query is on its way: wanted ones first, both kinds in the job's random order.
+while the next query is on its way: the most wanted first (:class:`crossfade.orders.DemandLevels`),
+equals and the rest in the job's random order.
 
 At some coverages the next query is judged, in expectation over the traffic.
 """
@@ -23,7 +24,9 @@ from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray
 from crossfade.errors import InvalidInput
-from crossfade.evaluation.on_demand import ScoredQueries, best_columns
+from crossfade.evaluation.on_demand import Candidates, ScoredQueries, best_columns
+from crossfade.orders import DemandLevels
+from crossfade.stores import Id
 
 __all__ = ["COVERAGES", "Form", "StreamPlan", "StreamPoint", "coverage_reached", "replay"]
 
@@ -46,8 +49,8 @@ class StreamPlan:
 
     Attributes:
         form: before the answer, or by the job.
-        n: candidates a query. within: only those among so many best of either view, backfilled
-            ones counted; None for the best ``n`` that are left, however deep.
+        n: candidates a query. within: only those among the so many best of the answer,
+            backfilled ones counted; None for the best ``n`` that are left, however deep.
         rate: items that the job moves for each query (form ``later``).
         skew: Zipf's exponent; 0 asks all queries alike.
         length: queries at most.
@@ -135,16 +138,16 @@ class _Stream:
         weights = (1.0 + rng.permutation(q)) ** -plan.skew
         self._traffic = weights / weights.sum()
         self._asked = iter(rng.choice(q, plan.length, p=self._traffic))
-        self._views = [
-            _ranked(parts, lambda part: part.scores.old_old),
-            _ranked(parts, lambda part: part.mapped),
-        ]
+        self._view = np.concatenate([part.view(Candidates.BOTH) for part in parts])
+        self._new = np.concatenate([part.scores.new for part in parts])
+        self._ranked = best_columns(self._view, n)
         self._turn = np.empty(n, dtype=np.intp)
         order = rng.permutation(n)
         self._turn[order] = np.arange(n)
         self._job: Iterator[int] = iter(order.tolist())
-        self._queue: list[tuple[int, int]] = []
-        self._wanted = np.zeros(n, dtype=np.bool_)
+        self._levels = DemandLevels()
+        self._queue: list[tuple[int, int, int]] = []
+        self._priority = np.zeros(n, dtype=np.intp)
         self._allowance = 0.0
         self._final = [_top(part.merged(np.ones(n, np.bool_), 1.0)) for part in parts]
         self.moved = np.zeros(n, dtype=np.bool_)
@@ -155,14 +158,16 @@ class _Stream:
 
     def ask(self) -> None:
         """The next query of the stream, and what it moves."""
-        found = self._candidates(int(next(self._asked)))
+        columns, places = self._wanted(int(next(self._asked)))
         if self._plan.form is Form.NOW:
-            self.moved[found] = True
+            self.moved[columns] = True
             return
-        for column in found:
-            if not self._wanted[column]:
-                self._wanted[column] = True
-                heapq.heappush(self._queue, (int(self._turn[column]), column))
+        wanted: dict[Id, int] = dict(zip(columns.tolist(), places.tolist(), strict=True))
+        for id, level in self._levels.count([wanted]).items():
+            column = int(id)
+            if level > self._priority[column]:
+                self._priority[column] = level
+                heapq.heappush(self._queue, (-level, int(self._turn[column]), column))
         self._allowance += self._plan.rate
         while self._allowance >= 1.0:
             self._allowance -= 1.0
@@ -191,21 +196,25 @@ class _Stream:
             return self.moved
         seen = np.broadcast_to(self.moved, (len(rows), len(self.moved))).copy()
         for place, row in enumerate(rows):
-            seen[place, self._candidates(row)] = True
+            seen[place, self._wanted(row)[0]] = True
         return seen
 
-    def _candidates(self, row: int) -> list[int]:
-        lists = []
-        for view in self._views:
-            best = view[row, : self._plan.within]
-            lists.append(best[~self.moved[best]][: self._plan.n].tolist())
-        mixed = (column for pair in zip(*lists, strict=False) for column in pair)
-        longer = max(lists, key=len)[min(map(len, lists)) :]
-        return list(dict.fromkeys([*mixed, *longer]))[: self._plan.n]
+    def _wanted(self, row: int) -> tuple[Columns, Columns]:
+        """The best columns not yet backfilled, with their places in the answer.
+
+        Places are by new scores as they are at coverage 1; those of the moment differ a little.
+        """
+        ranked = self._ranked[row]
+        best = ranked[~self.moved[ranked]][: self._plan.n]
+        new = np.sort(self._new[row, self.moved])
+        above = len(new) - np.searchsorted(new, self._view[row, best], side="left")
+        places = above + np.arange(1, len(best) + 1)
+        near = slice(None) if self._plan.within is None else places <= self._plan.within
+        return best[near], places[near]
 
     def _move_next(self) -> None:
         while self._queue:
-            column = heapq.heappop(self._queue)[1]
+            column = heapq.heappop(self._queue)[2]
             if not self.moved[column]:
                 self.moved[column] = True
                 return
@@ -213,11 +222,6 @@ class _Stream:
             if not self.moved[column]:
                 self.moved[column] = True
                 return
-
-
-def _ranked(parts: Sequence[ScoredQueries], view: Any) -> Columns:
-    """All columns of a view, best first, ``(q, n)``."""
-    return np.concatenate([best_columns(view(part), part.mapped.shape[1]) for part in parts])
 
 
 def _top(merged: FloatArray) -> Columns:

@@ -17,8 +17,9 @@ from crossfade.gallery.request import Queries, Request
 from crossfade.gallery.search import Hit, Searcher
 from crossfade.gallery.sequence_count import SequenceCount
 from crossfade.gallery.state import GalleryState, Phase
+from crossfade.gallery.wanted import Wanted
 from crossfade.gallery.writes import Writer
-from crossfade.stores import Filter, Id, Payload, Store
+from crossfade.stores import Filter, Payload, Store
 from crossfade.stores.checks import check_k
 from crossfade.upgrade import Mode, Upgrade
 
@@ -80,13 +81,14 @@ class Gallery:
         return coverage_of(self.store, self.upgrade.stored.name)
 
     @property
-    def on_wanted(self) -> Callable[[Sequence[Id]], object] | None:
-        """Told, from a thread of its own, which items searches want to be moved soon, the most
-        wanted first; see ``reextract_later`` and :meth:`crossfade.Backfill.attach`."""
+    def on_wanted(self) -> Callable[[Sequence[Wanted]], object] | None:
+        """Told, from a thread of its own, which items searches want to be moved soon: for each
+        query a dict of ids, best first, to their places in its answer. See ``reextract_later``
+        and :meth:`crossfade.Backfill.attach`."""
         return self._on_demand.on_wanted
 
     @on_wanted.setter
-    def on_wanted(self, listener: Callable[[Sequence[Id]], object] | None) -> None:
+    def on_wanted(self, listener: Callable[[Sequence[Wanted]], object] | None) -> None:
         self._on_demand.on_wanted = listener
 
     def use_encoder(self, encoder: Encoder) -> None:
@@ -119,6 +121,7 @@ class Gallery:
         reextract: int = 0,
         budget_ms: float | None = None,
         reextract_later: int = 0,
+        within: int | None = None,
     ) -> list[list[Hit]]:
         """The k best items for each query.
 
@@ -137,11 +140,14 @@ class Gallery:
             exact: compare with every vector. In two-encoder mode, False rescores only the
                 ``max(4 * k, 100)`` best candidates of either view.
             reextract: so many not yet backfilled items of each query are moved first: the best
-                by the mapped view; if ``query_old`` is given, in any mode, half of them by the
-                old one. Needs an encoder.
+                by the mapped view or, if ``query_old`` is given, in either mode, by both models.
+                Needs an encoder.
             budget_ms: how long the search may wait for that. The encoder goes on behind it.
             reextract_later: so many items of each query are moved to the front of the job's
-                queue, after the answer. Needs a job: :meth:`crossfade.Backfill.attach`.
+                queue, after the answer, the higher the more they are wanted. Needs a job:
+                :meth:`crossfade.Backfill.attach`.
+            within: of these only items among so many best of the answer, backfilled ones
+                counted: a query that was asked before then wants little or nothing.
 
         Returns:
             ``q`` lists of hits, best first, ties by id, each with ``min(k, items)`` hits.
@@ -154,11 +160,11 @@ class Gallery:
         """
         queries = Queries(query_new, query_old, Mode(mode))
         request = Request(check_k(k), filter, exact)
-        demand = check_demand(reextract, reextract_later, budget_ms)
-        views = self._on_demand.views(queries, demand)
-        self._on_demand.move_now(views, request, demand)
+        demand = check_demand(reextract, reextract_later, budget_ms, within)
+        find = self._on_demand.finder(queries, demand)
+        self._on_demand.move_now(find, request, demand)
         hits = self._searcher.search(queries, request)
-        self._on_demand.move_later(views, request, demand)
+        self._on_demand.move_later(find, request, demand)
         return hits
 
     def upsert(

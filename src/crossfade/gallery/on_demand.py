@@ -8,19 +8,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from crossfade.embeddings import unit_rows
 from crossfade.errors import InvalidInput, SpaceMismatch, StoreError
 from crossfade.gallery.background import Background
+from crossfade.gallery.coverage import CoverageGauge
 from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.generations import Generations
 from crossfade.gallery.record import read_record_of
 from crossfade.gallery.reextraction import Reextraction
 from crossfade.gallery.request import Queries, Request
+from crossfade.gallery.sides import TwoSides
 from crossfade.gallery.state import Phase
-from crossfade.gallery.wanted import View, wanted
-from crossfade.stores import Id, Store
-from crossfade.upgrade import Mode, Side, Upgrade
+from crossfade.gallery.wanted import Find, Wanted, finder, in_turn
+from crossfade.stores import Store
+from crossfade.upgrade import Mode, Upgrade
 
 __all__ = ["Demand", "OnDemand", "check_demand"]
 
@@ -38,52 +39,74 @@ class Demand:
     Attributes:
         now: before the answer. later: by the job, after it.
         deadline: in :func:`time.monotonic` seconds, until which the answer waits; None for ever.
+        within: the last place in the answer at which an item is wanted; None for any.
     """
 
     now: int
     later: int
     deadline: float | None
+    within: int | None
+
+    def limit(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Those that are wanted at their places."""
+        if self.within is None:
+            return list(wanted)
+        return [
+            {id: place for id, place in places.items() if place <= self.within} for places in wanted
+        ]
 
     def seconds_left(self) -> float | None:
         """How long the answer may still wait."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
 
-def check_demand(reextract: int, reextract_later: int, budget_ms: float | None) -> Demand:
+def check_demand(
+    reextract: int, reextract_later: int, budget_ms: float | None, within: int | None
+) -> Demand:
     """A demand, its time running from now.
 
     Raises:
-        InvalidInput: negative numbers, or a time limit for nothing.
+        InvalidInput: negative numbers, or a limit for nothing.
     """
     for name, number in (("reextract", reextract), ("reextract_later", reextract_later)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise InvalidInput(f"{name} is {number!r}, wanted a whole number from 0")
+    if within is not None:
+        if isinstance(within, bool) or not isinstance(within, int) or within < 1:
+            raise InvalidInput(f"within is {within!r}, wanted a whole number from 1")
+        if not reextract and not reextract_later:
+            raise InvalidInput(
+                "within limits re-extraction: give reextract or reextract_later, too"
+            )
     if budget_ms is None:
-        return Demand(reextract, reextract_later, None)
+        return Demand(reextract, reextract_later, None, within)
     if not reextract:
         raise InvalidInput("budget_ms limits the time of re-extraction: give reextract, too")
     if math.isnan(budget_ms) or budget_ms < 0:
         raise InvalidInput(f"budget_ms is {budget_ms}, wanted milliseconds from 0")
-    return Demand(reextract, reextract_later, time.monotonic() + budget_ms / 1000)
+    return Demand(reextract, reextract_later, time.monotonic() + budget_ms / 1000, within)
 
 
 class OnDemand:
     """A gallery's re-extraction, as far as it was given the means.
 
     Attributes:
-        on_wanted: told which items searches want soon, the most wanted first.
+        on_wanted: told which items searches want soon: each query's, best first, with their
+            places in its answer.
     """
 
     def __init__(
         self, store: Store, upgrade: Upgrade, generations: Generations, write_lock: FairLock
     ) -> None:
-        self.on_wanted: Callable[[Sequence[Id]], object] | None = None
+        self.on_wanted: Callable[[Sequence[Wanted]], object] | None = None
         self._store = store
         self._upgrade = upgrade
         self._generations = generations
         self._write_lock = write_lock
         self._reextraction: Reextraction | None = None
         self._finding = Background("wanted items")
+        self._sides = TwoSides.of(store, upgrade)
+        self._coverage = CoverageGauge(store, upgrade.stored.name)
 
     def use_encoder(self, encoder: Encoder) -> None:
         """Re-extract with this model from now on.
@@ -96,15 +119,15 @@ class OnDemand:
         if before is not None:
             before.close()
 
-    def views(self, queries: Queries, demand: Demand) -> list[View]:
-        """What names candidates to move; nothing where nothing is wanted, or left to move.
+    def finder(self, queries: Queries, demand: Demand) -> Find | None:
+        """What finds candidates to move; None where nothing is wanted, or left to move.
 
         Raises:
             InvalidInput: there is no encoder or no job to meet the demand, or the mode moves
                 nothing; and for queries, as :meth:`Upgrade.old_side`. SpaceMismatch: likewise.
         """
         if not demand.now and not demand.later:
-            return []
+            return None
         if queries.mode is Mode.OLD:
             raise InvalidInput(
                 "mode 'old' answers as the old system did and moves nothing: leave reextract and "
@@ -113,33 +136,37 @@ class OnDemand:
         self._require_means(demand)
         state = read_record_of(self._store, self._upgrade)[1]
         if queries.new is None or state.phase is not Phase.SERVING:
-            return []
-        known = self._generations.known_share(state)
-        return _views_of(self._upgrade.with_known(known), queries)
+            return None
+        try:
+            upgrade = self._generations.at(state)
+        except StoreError:
+            # Another map has taken its place since; the first one names candidates as well.
+            upgrade = self._upgrade.with_known(self._generations.known_share(state))
+        return finder(self._sides, upgrade, queries)
 
-    def move_now(self, views: Sequence[View], request: Request, demand: Demand) -> None:
+    def move_now(self, find: Find | None, request: Request, demand: Demand) -> None:
         """Move each query's best candidates, as far as the time allows."""
-        if not views or not demand.now:
+        if find is None or not demand.now:
             return
         assert self._reextraction is not None
         best = replace(request, k=demand.now)
         try:
-            ids = wanted(self._store, views, self._upgrade.stored.name, best)
-            self._reextraction.move(ids, demand.seconds_left())
+            wanted = demand.limit(find(best, self._coverage.read()))
+            self._reextraction.move(in_turn(wanted), demand.seconds_left())
         except (StoreError, SpaceMismatch):
             if self._is_serving():
                 raise
             # A side was dropped under the search for candidates: there is nothing to move.
 
-    def move_later(self, views: Sequence[View], request: Request, demand: Demand) -> None:
+    def move_later(self, find: Find | None, request: Request, demand: Demand) -> None:
         """Tell the job of each query's best candidates; returns at once."""
-        if not views or not demand.later:
+        if find is None or not demand.later:
             return
         if self._finding.waiting >= _MOST_QUERIES_WAITING:
             _log.warning("more searches than wanted items can be found for; this one is left out")
             return
         best = replace(request, k=demand.later)
-        self._finding.submit(lambda: self._tell(views, best))
+        self._finding.submit(lambda: self._tell(find, best, demand))
 
     def drain(self, timeout_seconds: float | None = None) -> bool:
         """Wait until all that searches asked for is moved or handed on; returns whether it is."""
@@ -171,28 +198,14 @@ class OnDemand:
     def _is_serving(self) -> bool:
         return read_record_of(self._store, self._upgrade)[1].phase is Phase.SERVING
 
-    def _tell(self, views: Sequence[View], request: Request) -> None:
+    def _tell(self, find: Find, request: Request, demand: Demand) -> None:
         listener = self.on_wanted
         if listener is None:
             return
         try:
-            if ids := wanted(self._store, views, self._upgrade.stored.name, request):
-                listener(ids)
+            wanted = demand.limit(find(request, self._coverage.read()))
+            if any(wanted):
+                listener(wanted)
         except Exception:
             # The query has been answered; the job comes to these items in its own order.
             _log.warning("wanted items could not be handed to the job", exc_info=True)
-
-
-def _views_of(upgrade: Upgrade, queries: Queries) -> list[View]:
-    """The views of old-side items that name candidates: the old model's, where the query's old
-    embedding is given, and the mapped one."""
-    upgrade.old_side(queries.new, queries.old, queries.mode)  # refuses what can't be searched
-    # By the mapped view alone, whatever the mode: the old one names candidates of its own.
-    old_side = upgrade.old_side(queries.new, queries.old, Mode.ONE_ENCODER)
-    mapped = (upgrade.mapped or upgrade.source, old_side.search_query)
-    if queries.old is None or upgrade.side is Side.NONE:
-        return [mapped]
-    old = unit_rows(queries.old, dim=upgrade.source.dim, name="query_old")
-    if len(old) != len(old_side.search_query):
-        raise InvalidInput(f"query_old has {len(old)} rows, query_new {len(old_side.search_query)}")
-    return [(upgrade.source, old), mapped]

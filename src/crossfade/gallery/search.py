@@ -16,7 +16,6 @@ from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch, Sto
 from crossfade.gallery.coverage import CoverageGauge
 from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.generations import Generations
-from crossfade.gallery.hubs import Hubs
 from crossfade.gallery.merge import Candidate, HitSide
 from crossfade.gallery.record import read_record_of
 from crossfade.gallery.request import Queries, Request
@@ -70,7 +69,7 @@ class Searcher:
         self._generations = generations
         self._lock = lock
         self._moves_back = moves_back
-        self._sides = _sides_of(store, upgrade)
+        self._sides = TwoSides.of(store, upgrade)
         self._coverage = CoverageGauge(store, upgrade.stored.name)
 
     def search(self, queries: Queries, request: Request) -> list[list[Hit]]:
@@ -154,7 +153,7 @@ class Searcher:
         first = self._upgrade.earlier.upgrade
         if state.earlier is not None:
             first = first.with_known(self._generations.known_share(state.earlier))
-        sides, old_side = _sides_of(self._store, first), first.old_side(query_old)
+        sides, old_side = TwoSides.of(self._store, first), first.old_side(query_old)
         coverage = 1.0
         if old_side.hub_share(0.0) > 0.0:
             coverage = CoverageGauge(self._store, first.stored.name).read()
@@ -187,11 +186,6 @@ _NOT_YET: Mapping[Phase, str] = {
     Phase.ROLLED_BACK: "the gallery was rolled back to the old system: mode='old' answers; "
     "start an upgrade again with start_gallery(uri, upgrade)",
 }
-
-
-def _sides_of(store: Store, upgrade: Upgrade) -> TwoSides:
-    stored = upgrade.stored
-    return TwoSides(store, upgrade.source, stored, upgrade.mapped, Hubs(stored.name))
 
 
 def _only(found: list[list[Any]], side: HitSide) -> list[list[Candidate]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from crossfade.gallery.merge import Candidate, merge, moved_meanwhile
 from crossfade.gallery.request import Request, closest
 from crossfade.gallery.two_views import ROUNDING, TwoViews, over_fetch, parts
 from crossfade.stores import Id, Match, Store, id_order
-from crossfade.upgrade import MOST_RAISED, OldSide
+from crossfade.upgrade import MOST_RAISED, OldSide, Upgrade
 
 __all__ = ["TwoSides"]
 
@@ -41,6 +42,16 @@ class TwoSides:
     mapped: Space | None
     hubs: Hubs
 
+    @classmethod
+    def of(cls, store: Store, upgrade: Upgrade) -> TwoSides:
+        """Those of a gallery that an upgrade was started on."""
+        stored = upgrade.stored
+        return cls(store, upgrade.source, stored, upgrade.mapped, Hubs(stored.name))
+
+    @property
+    def _views(self) -> TwoViews:
+        return TwoViews(self.store, self.source, self.stored, self.mapped, self.hubs)
+
     def search_new(self, queries: FloatArray, request: Request) -> list[list[Match]]:
         """The new side alone; ``queries`` are ``(q, d_new)`` of the stored space."""
         return closest(self.store, self.stored, queries, request)
@@ -53,8 +64,21 @@ class TwoSides:
         self, queries: OldSide, request: Request, coverage: float
     ) -> list[list[Candidate]]:
         """Both sides merged, each item scored by both models."""
-        views = TwoViews(self.store, self.source, self.stored, self.mapped, self.hubs)
-        return views.search(queries, request, coverage)
+        return self._views.search(queries, request, coverage)
+
+    def waiting(self, queries: OldSide, request: Request, coverage: float) -> list[dict[Id, int]]:
+        """The k best not yet backfilled items of each query, best first, and their places in its
+        answer, 1 for the best of both sides.
+
+        By both models if the queries are; candidates are over-fetched, so that a place far down
+        may be a little too high.
+        """
+        if queries.two_encoder is not None:
+            found = self._views.candidates(queries, request, coverage)
+        else:
+            old, new = self._old_side(queries, request), self._new_side(queries, request, coverage)
+            found = [merge(*lists, 2 * request.k) for lists in zip(old, new, strict=True)]
+        return [_waiting_places(listed, request.k) for listed in found]
 
     def search_both(
         self, queries: OldSide, request: Request, coverage: float = 1.0
@@ -136,6 +160,11 @@ class TwoSides:
         index = self.mapped or self.source
         found = closest(self.store, index, queries.search_query, request, lacks=self.stored.name)
         return [_rescored(matches, queries) for matches in found]
+
+
+def _waiting_places(listed: Sequence[Candidate], k: int) -> dict[Id, int]:
+    places = ((one.id, place) for place, one in enumerate(listed, start=1) if one.side == "old")
+    return dict(islice(places, k))
 
 
 def _shortage(depth: int, k: int) -> Callable[[Sequence[Match], Sequence[Match]], int]:

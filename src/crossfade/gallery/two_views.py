@@ -68,6 +68,16 @@ class TwoViews:
             found for part in parts(queries) for found in self._search_part(part, request, coverage)
         ]
 
+    def candidates(
+        self, queries: OldSide, request: Request, coverage: float
+    ) -> list[list[Candidate]]:
+        """Best first, all that a search for the k best of either side would look at first."""
+        found: list[list[Candidate]] = []
+        for part in parts(queries):
+            lists = self._lists_of_sides(part, replace(request, k=over_fetch(request.k)))
+            found += self._rescore(part, lists, len(lists.ids()), coverage)
+        return found
+
     def _search_part(
         self, queries: OldSide, request: Request, coverage: float
     ) -> list[list[Candidate]]:
@@ -84,12 +94,20 @@ class TwoViews:
             depth *= 4
 
     def _lists(self, queries: OldSide, request: Request) -> _Lists:
-        assert queries.old_query is not None
         index, stored = self.mapped or self.source, self.stored.name
         # The new side last: an item that moves meanwhile is then seen twice, not never.
         return _Lists(
             mapped=closest(self.store, index, queries.search_query, request, lacks=stored),
-            old=closest(self.store, self.source, queries.old_query, request),
+            old=closest(self.store, self.source, _old_query(queries), request),
+            new=closest(self.store, self.stored, queries.stored_query, request),
+        )
+
+    def _lists_of_sides(self, queries: OldSide, request: Request) -> _Lists:
+        """The same, but that the old view is of items that are not yet backfilled alone."""
+        index, stored = self.mapped or self.source, self.stored.name
+        return _Lists(
+            mapped=closest(self.store, index, queries.search_query, request, lacks=stored),
+            old=closest(self.store, self.source, _old_query(queries), request, lacks=stored),
             new=closest(self.store, self.stored, queries.stored_query, request),
         )
 

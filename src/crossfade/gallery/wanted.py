@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 
-from crossfade.embeddings import FloatArray, Space
-from crossfade.gallery.request import Request, closest
-from crossfade.stores import Id, Store
+from crossfade.gallery.request import Queries, Request
+from crossfade.gallery.sides import TwoSides
+from crossfade.stores import Id
+from crossfade.upgrade import Mode, Upgrade
 
-__all__ = ["View", "wanted"]
+__all__ = ["Find", "Wanted", "finder", "in_turn"]
 
-View = tuple[Space, FloatArray]
-"""An index of old-side items, and queries ``(q, d)`` of its space."""
+Wanted = Mapping[Id, int]
+"""Items that one query wants, best first, with their places in its answer: 1 for the best, and
+backfilled items take places too."""
+Find = Callable[[Request, float], Sequence[Wanted]]
+"""The ``request.k`` best candidates of each query at a coverage."""
 
 
-def wanted(store: Store, views: Sequence[View], lacks: str, request: Request) -> list[Id]:
-    """The ``request.k`` best candidates of each query, best first, each id once.
+def finder(sides: TwoSides, upgrade: Upgrade, queries: Queries) -> Find:
+    """What finds the candidates of these queries.
 
-    Each view in turn names its next best item until there are ``k`` for a query: half of them
-    come from either of two views, and an item that both name takes one place. The best of all
-    queries come before the second best.
+    Where the queries' old embeddings are given and the upgrade has a rule for two encoders,
+    candidates are the best by both models, whatever the mode; else as the mode scores them.
 
-    Args:
-        lacks: the space whose vectors backfilled items hold.
+    Raises:
+        InvalidInput: as :meth:`Upgrade.old_side`. SpaceMismatch: likewise.
     """
-    found = [closest(store, space, queries, request, lacks=lacks) for space, queries in views]
-    of_each_query = [
-        _in_turn([[match.id for match in matches] for matches in lists], request.k)
-        for lists in zip(*found, strict=True)
-    ]
-    return _in_turn(of_each_query)
+    side = upgrade.old_side(queries.new, queries.old, queries.mode)
+    if queries.old is not None and upgrade.two_encoder is not None:
+        side = upgrade.old_side(queries.new, queries.old, Mode.TWO_ENCODER)
+    return lambda request, coverage: sides.waiting(side, request, coverage)
 
 
-def _in_turn(lists: Sequence[Iterable[Id]], most: int | None = None) -> list[Id]:
-    """One entry of each list after the other, each once, up to ``most``."""
-    mixed = chain.from_iterable(zip_longest(*lists))
-    return [id for id in dict.fromkeys(mixed) if id is not None][:most]
+def in_turn(wanted: Iterable[Wanted]) -> list[Id]:
+    """The best of all queries before the second best, each id once."""
+    mixed = chain.from_iterable(zip_longest(*wanted))
+    return [id for id in dict.fromkeys(mixed) if id is not None]

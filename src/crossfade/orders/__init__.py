@@ -15,6 +15,7 @@ auto                  expected_gain, or predicted_residual for a kernel map; or 
 """
 
 from crossfade.orders.base import Order, Scoring
+from crossfade.orders.demand import HIGHEST_LEVEL, DemandLevels
 from crossfade.orders.registry import (
     EXPECTED_GAIN,
     PREDICTED_RESIDUAL,
@@ -28,9 +29,11 @@ from crossfade.orders.traffic import traffic_order
 
 __all__ = [
     "EXPECTED_GAIN",
+    "HIGHEST_LEVEL",
     "PREDICTED_RESIDUAL",
     "RANDOM",
     "TO_CHOOSE_FROM",
+    "DemandLevels",
     "Order",
     "Scoring",
     "open_order",

@@ -20,7 +20,7 @@ has gone back behind a renewal says nothing about that worker, so it counts as d
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crossfade.backfill.status import JobState, ParkedItem
@@ -295,10 +295,10 @@ class Journal(ABC):
         """
 
     @abstractmethod
-    def prioritise(self, ids: Iterable[Id], priority: int) -> int:
-        """Move pending items up to a priority above 0; returns how many.
+    def prioritise(self, priorities: Mapping[Id, int]) -> int:
+        """Move pending items up to priorities above 0; returns how many.
 
-        Left out are items that are not pending or have that priority or a higher one.
+        Left out are items that are not pending or have their priority or a higher one.
         """
 
     @abstractmethod

@@ -7,7 +7,7 @@ alone, waits until no lease is under way, and the other way round. The clock is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from crossfade.backfill.journal.base import (
     Entry,
@@ -198,8 +198,8 @@ class PostgresJournal(Journal):
     def settle(self, worker: str, settled: Settled, seconds: float = 0.0) -> None:
         self._queue.settle(worker, settled, seconds)
 
-    def prioritise(self, ids: Iterable[Id], priority: int) -> int:
-        return self._queue.prioritise(ids, priority)
+    def prioritise(self, priorities: Mapping[Id, int]) -> int:
+        return self._queue.prioritise(priorities)
 
     def parked(self, n: int, after: Id | None = None) -> list[ParkedItem]:
         return self._queue.parked(n, after)

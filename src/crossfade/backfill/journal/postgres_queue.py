@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from psycopg import sql
@@ -200,12 +200,17 @@ class Queue:
 
         self._tables.together(work)
 
-    def prioritise(self, ids: Iterable[Id], priority: int) -> int:
+    def prioritise(self, priorities: Mapping[Id, int]) -> int:
         statement = (
-            "UPDATE {queue} SET priority = %s "
-            f"WHERE item = ANY(%s::bytea[]) AND state = {PENDING} AND priority < %s"
+            "UPDATE {queue} q SET priority = p.priority "
+            "FROM unnest(%s::bytea[], %s::bigint[]) AS p (item, priority) "
+            f"WHERE q.item = p.item AND state = {PENDING} AND q.priority < p.priority"
         )
-        given = (priority, _keys(ids), priority)
+        ordered = sorted((key_of(id), priority) for id, priority in priorities.items())
+        given = (
+            binary.array_of([key for key, _ in ordered], _BYTES),
+            binary.array_of_integers([priority for _, priority in ordered]),
+        )
         # Holding nothing that heartbeats wait for: it may itself wait for an index that is made.
         return self._tables.beside(
             lambda connection: self._tables.execute(connection, statement, *given).rowcount

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from crossfade.backfill.journal.base import (
     BATCHES_KEPT,
@@ -245,12 +245,12 @@ class SqliteJournal(Journal):
             if seconds:
                 _keep_time(database, TimedBatch(done, self._clock(), seconds))
 
-    def prioritise(self, ids: Iterable[Id], priority: int) -> int:
+    def prioritise(self, priorities: Mapping[Id, int]) -> int:
         with self._database.transaction() as database:
             return database.executemany(
                 "UPDATE queue SET priority = ? "
                 f"WHERE item = ? AND state = {_PENDING} AND priority < ?",
-                [(priority, id, priority) for id in ids],
+                [(priority, id, priority) for id, priority in priorities.items()],
             ).rowcount
 
     def parked(self, n: int, after: Id | None = None) -> list[ParkedItem]:

@@ -64,7 +64,7 @@ class QueueContract(FilledJournal):
         assert lease(journal) == ["3", -1, "ü", 2**63 - 1, "new"]
 
     def test_queuing_nothing_and_settling_nothing_is_allowed(self, journal: Journal) -> None:
-        assert journal.enqueue([]) == 0 and journal.prioritise([], 1) == 0
+        assert journal.enqueue([]) == 0 and journal.prioritise({}) == 0
         journal.settle("w", Settled())
         journal.strike([])
         assert lease(journal, 0) == [] and lease(journal) == IDS
@@ -136,11 +136,13 @@ class QueueContract(FilledJournal):
         assert journal.counts() == QueueCounts(done=0, pending=3, leased=1, parked=0)
 
     def test_a_higher_priority_goes_first_whenever_it_is_given(self, journal: Journal) -> None:
-        assert journal.prioritise(["ü", -1, "unknown"], 1) == 2
+        assert journal.prioritise({"ü": 1, -1: 1, "unknown": 1}) == 2
         assert lease(journal, 1) == [-1]
-        assert journal.prioritise([-1, "ü", 2**63 - 1], 2) == 2, "what is leased stays as it is"
-        assert lease(journal, 2) == ["ü", 2**63 - 1]
-        assert journal.prioritise([3], 5) == 1 and journal.prioritise([3], 4) == 0
+        assert journal.prioritise({-1: 3, "ü": 2, 2**63 - 1: 3}) == 2, (
+            "what is leased stays as it is"
+        )
+        assert lease(journal, 2) == [2**63 - 1, "ü"]
+        assert journal.prioritise({3: 5}) == 1 and journal.prioritise({3: 4}) == 0
         assert lease(journal) == [3, "3"]
 
     def test_the_rate_counts_workers_side_by_side_once_and_the_last_batches_only(
