@@ -14,9 +14,17 @@ from typing import Any
 
 from benchmarks.json_lines import read_lines, write_lines
 from crossfade.bench.measure import can_search, check_method, fit_method, measure
-from crossfade.bench.models.text import GLOVE, MINILM_L3, MINILM_L6, WORDLLAMA
+from crossfade.bench.models.text import (
+    GLOVE,
+    MINILM_L3,
+    MINILM_L6,
+    MPNET,
+    WORDLLAMA,
+    packages_of,
+)
+from crossfade.bench.packages import require
 from crossfade.bench.suite import BuildPlan
-from crossfade.bench.suites.corpora import debian_descriptions, vital_articles
+from crossfade.bench.suites.corpora import debian_descriptions, vital_articles, wordnet_nouns
 from crossfade.bench.suites.text import Task, build
 from crossfade.upgrade import Mode
 
@@ -43,6 +51,11 @@ TASKS = {
     "debian-glove50-minilml3": Task(
         debian_descriptions, GLOVE, MINILM_L3, pool=10_000, gallery=5_000
     ),
+    "vital-minilml3-minilml6": Task(
+        vital_articles, MINILM_L3, MINILM_L6, pool=20_000, gallery=4_000
+    ),
+    "vital-minilml6-mpnet": Task(vital_articles, MINILM_L6, MPNET, pool=20_000, gallery=4_000),
+    "wordnet-minilml6-mpnet": Task(wordnet_nouns, MINILM_L6, MPNET, pool=9_000, gallery=4_000),
 }
 _INTRO = (
     "`auto` and single methods on pairs of models that are no suite, one draw, random order, no "
@@ -70,7 +83,9 @@ def main() -> None:
 
 
 def _measured(name: str, methods: Sequence[str]) -> Iterator[dict[str, Any]]:
-    data = build(TASKS[name], BuildPlan(0, quick=False, say=print))
+    task = TASKS[name]
+    require(packages_of(task.old, task.new))
+    data = build(task, BuildPlan(0, quick=False, say=print))
     for method in methods:
         upgrade = fit_method(data, method, seed=0)
         for mode in Mode.ONE_ENCODER, Mode.TWO_ENCODER:

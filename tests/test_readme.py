@@ -131,7 +131,9 @@ def test_auto_is_the_best_on_pairs_that_are_no_suite_or_within_half_a_point() ->
     for line in path.read_text(encoding="utf-8").splitlines():
         run = json.loads(line)
         shares[run["pair"], run["encoders"]][run["method"]] = run["gain_share"]
-    assert len({pair for pair, _ in shares}) == 3 and "On three [pairs of text models" in README
+    assert len({pair for pair, _ in shares}) == 6 and "On six [pairs of text models" in README
+    both = [of_pair["auto"] for (_, encoders), of_pair in shares.items() if encoders == 2]
+    assert f"gains {100 * min(both):.0f} to {100 * max(both):.0f} % with two encoders" in README
     for of_pair in shares.values():
         assert len(of_pair) > 5
         assert of_pair["auto"] >= max(of_pair.values()) - 0.005

