@@ -54,7 +54,7 @@ def test_a_users_folder_is_a_suite(tmp_path: Path) -> None:
 
 
 def test_what_is_no_suite_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="no suite and no folder 'nothing'"):
+    with pytest.raises(InvalidInput, match=r"no suite and no folder or \.npz file 'nothing'"):
         suites_named(["nothing"])
     with pytest.raises(DataFileError, match=r"holds no fit.npz"):
         suites_named([str(tmp_path)])

@@ -78,7 +78,7 @@ def test_list_shows_every_suite(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("nothing",), "no suite and no folder 'nothing'"),
+        (("nothing",), "no suite and no folder or .npz file 'nothing'"),
         (("emoji", "--methods", "magic"), "unknown method 'magic'"),
         (("emoji", "--orders", "magic"), "unknown order 'magic'"),
         (("emoji", "--metric", "magic"), "unknown metric 'magic'"),

@@ -24,6 +24,7 @@ from crossfade.bench import (
 from crossfade.bench.measure import EVERY_METHOD, check_method
 from crossfade.bench.packages import require
 from crossfade.bench.report import RESULTS
+from crossfade.bench.suites import one_file
 from crossfade.bench.summary import Group, groups_of
 from crossfade.cli.output import fit_progress, message, print_json, print_table, query_progress
 from crossfade.cli.train_backbones import train_backbones
@@ -57,7 +58,7 @@ bench = typer.Typer(
         "Measure methods on real model pairs: `crossfade bench SUITE`, a suite being a name or "
         "family that `crossfade bench list` shows, all-local, or a folder of your own with "
         "fit.npz, gallery.npz, and optionally queries.npz, qrels.txt, ignored.txt, "
-        "log.npz."
+        f"log.npz; or one .npz file with {one_file.FORM}."
     ),
 )
 
@@ -66,7 +67,7 @@ bench = typer.Typer(
 def run(
     suites: Annotated[
         list[str],
-        typer.Argument(metavar="SUITE...", help="Names, families, all-local, folders."),
+        typer.Argument(metavar="SUITE...", help="Names, families, all-local, folders, .npz files."),
     ],
     methods: Annotated[
         list[str] | None,

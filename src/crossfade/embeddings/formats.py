@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from crossfade.embeddings.pairs import Pairs
 from crossfade.embeddings.vectors import Ids, as_ids
 from crossfade.errors import DataFileError, InvalidInput
 
-__all__ = ["UNREADABLE", "read_npy", "read_pairs", "write_pairs"]
+__all__ = ["UNREADABLE", "read_npy", "read_npz", "read_pairs", "write_pairs"]
 
 _REQUIRED = ("ids", "old", "new")
 _SAME_IDS = ("ids_old", "ids_new", "old_ids", "new_ids")
@@ -47,7 +47,7 @@ def read_pairs(path: Path) -> Pairs:
     if path.is_dir():
         return _pairs(_read_folder(path), path)
     if path.suffix == ".npz":
-        return _pairs(_read_npz(path), path)
+        return _pairs(read_npz(path, _KNOWN), path)
     if path.suffix == ".parquet":
         return _pairs(_read_parquet(path), path)
     raise DataFileError(f"{path}: unknown form {path.suffix!r}; wanted .npz, .parquet or a folder")
@@ -103,13 +103,18 @@ def _require_same_ids(ids: Ids, other: Ids, name: str) -> None:
     raise InvalidInput(f"{name} row {row} is {other[row]}, ids says {ids[row]}; {wanted}")
 
 
-def _read_npz(path: Path) -> dict[str, Any]:
+def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The arrays of these names, as far as the file has them.
+
+    Raises:
+        DataFileError: it can't be read.
+    """
     try:
         if not zipfile.is_zipfile(path):
             raise DataFileError(f"{path} is no .npz archive, or only the start of one: cut off?")
         # Opened here: np.load leaves a damaged file open.
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return {name: file[name] for name in _KNOWN if name in file.files}
+            return {name: file[name] for name in names if name in file.files}
     except DataFileError:
         raise
     except UNREADABLE as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from crossfade.bench.dataset import LOG_FILE, DataSet
@@ -15,7 +16,7 @@ from crossfade.bench.suite import (
     Setting,
     Suite,
 )
-from crossfade.bench.suites import emoji, fashion, paper, stamps, text, wesnoth
+from crossfade.bench.suites import emoji, fashion, one_file, paper, stamps, text, wesnoth
 from crossfade.errors import InvalidInput
 from crossfade.evaluation.metrics import check_metric
 
@@ -33,7 +34,7 @@ ALL: tuple[Suite, ...] = (
 
 
 def suites_named(names: Sequence[str], metric: str | None = None) -> list[Suite]:
-    """Suites by name, by family, ``all-local``, or a user's own folder; each once.
+    """Suites by name, by family, ``all-local``, or a user's own folder or file; each once.
 
     Args:
         metric: shown instead of the suites' own.
@@ -54,29 +55,34 @@ def _named(name: str) -> list[Suite]:
     exact = [suite for suite in matching if suite.name == name]
     if matching:
         return exact or matching
-    folder = Path(name)
-    if folder.is_dir():
-        return [_own_suite(folder)]
+    path = Path(name)
+    if path.is_dir():
+        return [_own_folder(path)]
+    if path.is_file() and path.suffix == ".npz":
+        apart = one_file.check(path)
+        return [_own(path, partial(one_file.build, path), judged=apart)]
     raise InvalidInput(
-        f"there is no suite and no folder {name!r}; `crossfade bench list` shows the suites, and "
-        "a folder of your own holds fit.npz, gallery.npz, and optionally queries.npz, qrels.txt, "
-        "log.npz"
+        f"there is no suite and no folder or .npz file {name!r}; `crossfade bench list` shows the "
+        "suites, a folder of your own holds fit.npz, gallery.npz, and optionally queries.npz, "
+        f"qrels.txt, log.npz, and a file {one_file.FORM}"
     )
 
 
-def _own_suite(folder: Path) -> Suite:
+def _own_folder(folder: Path) -> Suite:
     DataSet.check(folder)
-    with_queries = (WITH_QUERIES,) if (folder / LOG_FILE).exists() else ()
+    judged, logged = ((folder / name).exists() for name in ("qrels.txt", LOG_FILE))
+    return _own(folder, lambda _: DataSet.load(folder), judged=judged, logged=logged)
 
-    def build(_: BuildPlan) -> DataSet:
-        return DataSet.load(folder)
 
+def _own(
+    path: Path, build: Callable[[BuildPlan], DataSet], *, judged: bool, logged: bool = False
+) -> Suite:
     return Suite(
-        name=folder.resolve().name,
+        name=path.resolve().stem if path.is_file() else path.resolve().name,
         family="own",
-        summary=f"your own data, {folder}",
+        summary=f"your own data, {path}",
         setting=Setting.OWN,
-        metric="mrr" if (folder / "qrels.txt").exists() else "map",
-        methods=(*WITHOUT_LABELS, *with_queries, *WITH_LABELS),
+        metric="mrr" if judged else "map",
+        methods=(*WITHOUT_LABELS, *((WITH_QUERIES,) if logged else ()), *WITH_LABELS),
         build=build,
     )
