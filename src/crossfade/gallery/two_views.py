@@ -72,10 +72,12 @@ class TwoViews:
         self, queries: OldSide, request: Request, coverage: float
     ) -> list[list[Candidate]]:
         """Best first, all that a search for the k best of either side would look at first."""
+        depth = over_fetch(request.k)
         found: list[list[Candidate]] = []
         for part in parts(queries):
-            lists = self._lists_of_sides(part, replace(request, k=over_fetch(request.k)))
-            found += self._rescore(part, lists, len(lists.ids()), coverage)
+            lists = self._lists_of_sides(part, replace(request, k=depth))
+            # Three views name no more; others are of other queries.
+            found += self._rescore(part, lists, 3 * depth, coverage)
         return found
 
     def _search_part(
