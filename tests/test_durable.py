@@ -289,6 +289,16 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "dear"
 
 
+def test_a_file_behind_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("dear")
+    winding = tmp_path / "nowhere" / ".." / "file"
+    for act in (save_folder, lambda path: check_folder(path, marker=MARKER)):
+        with pytest.raises(OutputError, match="it is a file; name a folder"):
+            act(winding)
+    assert (tmp_path / "file").read_text() == "dear"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
 def test_somebody_elses_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "thesis.tex").write_text("dear")

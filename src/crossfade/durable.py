@@ -103,14 +103,16 @@ def check_folder(path: Path, *, marker: str, others: Collection[str] | None = No
 
 
 def _refuse_foreign(path: Path, marker: str, others: Collection[str] | None) -> None:
-    if path.is_file():
+    # As it is written: a path through a folder that is not there yet may lead back to a file.
+    target = Path(os.path.realpath(path))
+    if target.is_file():
         raise OutputError(f"can't write {path}: it is a file; name a folder")
-    if Path(os.path.realpath(path)) in (Path.cwd(), *Path.cwd().parents):
+    if target in (Path.cwd(), *Path.cwd().parents):
         raise OutputError(
             f"can't write {path}: it is the working directory or holds it, and would be "
             "replaced as a whole; name a new folder"
         )
-    held = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    held = {entry.name for entry in target.iterdir()} if target.is_dir() else set()
     if held and marker not in held:
         raise OutputError(
             f"can't write {path}: the folder holds other files and no {marker}; "

@@ -113,3 +113,20 @@ def test_the_quick_fashion_suites_build_and_new_is_better(suite: object) -> None
     assert set(data.fit.ids).isdisjoint(data.gallery.ids)
     if suite.setting is Setting.OPEN_CLASS:
         assert set(data.fit.labels).isdisjoint(data.gallery.labels)
+
+
+def test_two_data_sets_of_one_name_are_not_mixed(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        small_data().save(tmp_path / folder / "mine")
+    both = [str(tmp_path / folder / "mine") for folder in ("a", "b")]
+    assert len(suites_named([both[0], both[0]])) == 1
+    with pytest.raises(InvalidInput, match="both named 'mine'"):
+        suites_named(both)
+
+
+def test_a_users_data_is_measured_whole_and_says_so(tmp_path: Path) -> None:
+    small_data().save(tmp_path / "mine")
+    (suite,) = suites_named([str(tmp_path / "mine")])
+    said: list[str] = []
+    assert len(suite.build(BuildPlan(0, quick=True, say=said.append)).fit) == 120
+    assert "measured whole" in said[0]

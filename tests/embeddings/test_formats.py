@@ -242,6 +242,12 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
         Pairs.load(tmp_path / "empty")
 
 
+def test_arrays_of_other_names_are_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", ids=[1], old=[[1.0]], new_embeddings=[[1.0]])
+    with pytest.raises(DataFileError, match="lacks new; it holds ids, new_embeddings, old"):
+        Pairs.load(tmp_path / "other.npz")
+
+
 def test_an_existing_folder_of_pairs_is_replaced_as_a_whole(tmp_path: Path) -> None:
     PAIRS.save(tmp_path / "pairs")
     PAIRS.subset([0, 1]).without_labels().save(tmp_path / "pairs")

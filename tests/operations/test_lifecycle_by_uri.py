@@ -145,6 +145,10 @@ def test_a_job_that_was_killed_is_seen_as_interrupted_and_goes_on(site: Any) -> 
     with open_store(site.uri) as store:
         open_journal(store).set_state(State.RUNNING)
     assert operations.status(site.uri).state is State.INTERRUPTED
+    with pytest.raises(GalleryStateError, match="the gallery is interrupted"):
+        operations.start(site.request())
+    with pytest.raises(GalleryStateError, match="the gallery is interrupted"):
+        operations.plan_start(site.request())
     assert operations.backfill(site.uri, move="resume").state is JobState.COMPLETE
 
 
@@ -254,6 +258,9 @@ def test_a_query_file_that_is_none_is_refused(site: Any, content: bytes) -> None
         operations.search(site.uri, path)
     np.savez(path, other=np.ones((2, 20)))
     with pytest.raises(DataFileError, match="wanted new, old, or both"):
+        operations.search(site.uri, path)
+    np.savez(path, new=np.ones((3, 20)), ids=["a", "b", "a"])
+    with pytest.raises(DataFileError, match="query id 'a' comes twice"):
         operations.search(site.uri, path)
 
 

@@ -14,6 +14,7 @@ from crossfade.errors import CrossfadeError
 from crossfade.evaluation import EvaluationResult, check_order, results_to_json, write_report
 from crossfade.evaluation import evaluate as evaluate_upgrade
 from crossfade.evaluation.metrics import check_metric
+from crossfade.evaluation.report.summary import verdict
 from crossfade.evaluation.report.write import check_report_folder
 from crossfade.fit.api import fit as fit_pairs
 from crossfade.fit.methods import METHODS, method_named
@@ -136,10 +137,17 @@ def _fitting_pairs(upgrade: Upgrade, pairs: Path | None, gallery: Pairs) -> Pair
 
 def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None:
     first = next(iter(results.values()))
+    counts = first.counts
+    if counts.skipped:
+        message(f"note: {counts.skipped} queries, to which nothing here is relevant, are left out")
+    if counts.own_left_out:
+        message(f"note: {counts.own_left_out} queries have an item's id and leave that item out")
+    if first.new_new[metric] <= first.old_old[metric]:
+        message(f"note: {verdict(first, metric).sentence}")
     print_table(
         f"{metric}: old/old {first.old_old[metric]:.4f}, new/new {first.new_new[metric]:.4f}; "
         f"{first.mode.value}, order {first.order}, seed {first.seed}, "
-        f"{first.counts.queries} queries, {first.counts.gallery} items",
+        f"{counts.queries} queries, {counts.gallery} items",
         ["method", "gain share", "worst point", "drop", "end point"],
         [_row(name, result, metric) for name, result in results.items()],
     )
@@ -155,4 +163,5 @@ def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None
 
 def _row(name: str, result: EvaluationResult, metric: str) -> list[str]:
     share, *others = (getattr(result, figure)[metric] for figure in _FIGURES)
-    return [name, f"{share:.1%}", *(f"{value:+.4f}" for value in others)]
+    shown = f"{share:.1%}" if result.new_new[metric] > result.old_old[metric] else "-"
+    return [name, shown, *(f"{value:+.4f}" for value in others)]

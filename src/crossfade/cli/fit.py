@@ -117,13 +117,17 @@ def _print_summary(upgrade: Upgrade, out: Path) -> None:
         )
         hubs = f"{len(upgrade.offset.bank):,} queries of the log tell which items are hubs"
         typer.echo(f"{hubs}, and {taught}")
-    # The first kind of held-out queries is the main one; the report has the others.
-    for curve in (report.get("held_out") or [])[:1]:
-        if curve["gain_share"] is not None:
-            typer.echo(
-                f"held-out queries ({curve['queries']}): gain share {curve['gain_share']:.0%}, "
-                f"worst point {curve['worst_point']:+.3f}"
-            )
+    shown = [one for one in report.get("held_out") or [] if one["gain_share"] is not None]
+    for curve in shown:
+        typer.echo(
+            f"held-out items as queries ({curve['queries']}): gain share "
+            f"{curve['gain_share']:.0%}, worst point of mAP {curve['worst_point']:+.3f}"
+        )
+    if shown:
+        typer.echo(
+            "these choose a method; real queries gain less: `crossfade assess --queries` predicts "
+            "them, and whether the new model is better at all"
+        )
     if "certainty" in report:
         names = list(report["candidates"])
         if len(names) == 1:

@@ -77,8 +77,9 @@ def _columns(pairs: Pairs) -> dict[str, NDArray[Any]]:
 def _pairs(columns: Mapping[str, Any], path: Path) -> Pairs:
     missing = [name for name in _REQUIRED if name not in columns]
     if missing:
+        held = _names_in(path) if path.suffix == ".npz" else sorted(columns)
         raise DataFileError(
-            f"{path} lacks {', '.join(missing)}; it holds {', '.join(sorted(columns)) or 'nothing'}"
+            f"{path} lacks {', '.join(missing)}; it holds {', '.join(held) or 'nothing'}"
             " (wanted: ids, old, new, and optionally labels)"
         )
     try:
@@ -121,6 +122,11 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         raise DataFileError(
             f"{path} can't be read ({error}); is it truncated, or are its arrays pickled objects?"
         ) from error
+
+
+def _names_in(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return sorted(name.removesuffix(".npy") for name in archive.namelist())
 
 
 def _read_folder(path: Path) -> dict[str, Any]:

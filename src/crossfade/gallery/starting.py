@@ -89,7 +89,7 @@ def _check_start(
         follows = state.phase is Phase.FINISHED and state.stored == upgrade.source
         if not follows and not state.is_of(upgrade):
             raise another_upgrade(state, upgrade)
-        check_move("start", record.shown if record else state.phase.state, uri)
+        check_move("start", present or (record.shown if record else state.phase.state), uri)
         if not follows:
             raise GalleryStateError(
                 "the gallery is finished: it has gone through this very upgrade. Fit the next "

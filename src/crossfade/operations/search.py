@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,10 @@ def search(
     ids = arrays.get("ids", np.arange(len(first)))
     if len(ids) != len(first):
         raise DataFileError(f"{queries} holds {len(ids)} ids for {len(first)} queries")
+    names = [str(id) for id in ids.tolist()]
+    if len(set(names)) < len(names):
+        twice = next(name for name, times in Counter(names).items() if times > 1)
+        raise DataFileError(f"{queries}: query id {twice!r} comes twice; ids must be unique")
     with open_upgraded(uri, upgrade) as gallery:
         found = gallery.search(new, k, query_old=old, mode=mode)
-    return {str(id): hits for id, hits in zip(ids.tolist(), found, strict=True)}
+    return dict(zip(names, found, strict=True))

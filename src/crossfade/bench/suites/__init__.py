@@ -40,11 +40,17 @@ def suites_named(names: Sequence[str], metric: str | None = None) -> list[Suite]
         metric: shown instead of the suites' own.
 
     Raises:
-        InvalidInput: nothing of that name, or an unknown metric.
+        InvalidInput: nothing of that name, two data sets of one name, or an unknown metric.
     """
     if metric is not None:
         check_metric(metric)
-    found = {suite.name: suite for name in names for suite in _named(name)}
+    found: dict[str, Suite] = {}
+    for suite in (suite for name in names for suite in _named(name)):
+        if found.setdefault(suite.name, suite).summary != suite.summary:
+            raise InvalidInput(
+                f"{found[suite.name].summary} and {suite.summary} are both named {suite.name!r} in "
+                "results; rename one"
+            )
     return [suite if metric is None else replace(suite, metric=metric) for suite in found.values()]
 
 
@@ -77,6 +83,11 @@ def _own_folder(folder: Path) -> Suite:
 def _own(
     path: Path, build: Callable[[BuildPlan], DataSet], *, judged: bool, logged: bool = False
 ) -> Suite:
+    def whole(plan: BuildPlan) -> DataSet:
+        if plan.quick:
+            plan.say("your own data is measured whole, --quick or not, with one seed")
+        return build(plan)
+
     return Suite(
         name=path.resolve().stem if path.is_file() else path.resolve().name,
         family="own",
@@ -84,5 +95,5 @@ def _own(
         setting=Setting.OWN,
         metric="mrr" if judged else "map",
         methods=(*WITHOUT_LABELS, *((WITH_QUERIES,) if logged else ()), *WITH_LABELS),
-        build=build,
+        build=whole,
     )
