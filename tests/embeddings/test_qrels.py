@@ -39,6 +39,11 @@ def test_what_is_written_is_read(
     assert Qrels.load(path).relevance == judged
 
 
+def test_beirs_form_is_read_too(tmp_path: Path) -> None:
+    path = write(tmp_path, "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\n")
+    assert Qrels.load(path).relevance == {"q1": {"d1": 2, "d2": 0}}
+
+
 @pytest.mark.parametrize(
     "line", ["q1 0 d1", "q1 0 d1 yes", "q1 0 d1 1 extra", "q1 0 d1 1.5", "q1,0,d1,1"]
 )

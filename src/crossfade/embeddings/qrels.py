@@ -24,7 +24,8 @@ class Qrels:
 
     @classmethod
     def load(cls, path: str | Path) -> Qrels:
-        """Read a TREC qrels file.
+        """Read a TREC qrels file, or one of BEIR: ``query-id``, ``corpus-id``, ``score``, between
+        tabs, under a line of their names.
 
         Raises:
             DataFileError: missing, empty, not text, a line of another form, or one pair judged
@@ -37,7 +38,7 @@ class Qrels:
             raise DataFileError(f"{path} can't be read as qrels: {error}") from error
         relevance: dict[str, dict[str, int]] = {}
         for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
+            if line.strip() and not (number == 1 and line.split() == _BEIR_NAMES):
                 where = f"{path}, line {number}"
                 query, item, grade = _parse(line, where)
                 before = relevance.setdefault(query, {}).setdefault(item, grade)
@@ -50,12 +51,18 @@ class Qrels:
         return cls(relevance)
 
 
+_BEIR_NAMES = ["query-id", "corpus-id", "score"]
+
+
 def _parse(line: str, where: str) -> tuple[str, str, int]:
     fields = line.split()
+    if len(fields) == 3 and line.strip().count("\t") == 2:  # BEIR's
+        fields.insert(1, "0")
     try:
         query, _, item, grade = fields
         return query, item, int(grade)
     except ValueError as error:
         raise DataFileError(
-            f"{where}: got {line.strip()[:80]!r}, wanted 'query_id 0 gallery_id relevance'"
+            f"{where}: got {line.strip()[:80]!r}, wanted 'query_id 0 gallery_id relevance', or "
+            "'query_id<tab>gallery_id<tab>relevance'; relevance is a whole number"
         ) from error
