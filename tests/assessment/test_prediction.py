@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from assessment_worlds import QUICK, good_upgrade, local_maps_world
 
-from crossfade import Mode, Pairs, assess, evaluate, fit
+from crossfade import Mode, Pairs, Qrels, assess, evaluate, fit
 from crossfade.assessment import Assessment, Prediction, Regret
 from crossfade.errors import InvalidInput, SpaceMismatch
 from crossfade.fit.clusters import cluster
@@ -164,6 +164,18 @@ def test_labels_of_one_class_are_found_and_not_used() -> None:
     assert any("one class only" in finding for finding in result.findings)
     with pytest.raises(InvalidInput, match="one class only"):
         assess(one_class, use_labels=True, **QUICK)
+
+
+def test_queries_whose_answers_are_not_in_the_sample_are_counted() -> None:
+    every = good_upgrade(items=400).without_labels()
+    sample = every.subset(range(200))
+    ids = [f"q{row}" for row in range(150)]
+    queries = Pairs.of(ids, every.old[100:250], every.new[100:250])
+    qrels = Qrels({f"q{row}": {str(row + 100): 1} for row in range(150)})
+    result = assess(sample, queries, qrels=qrels, **QUICK)
+    assert result.gain is not None and result.gain.queries == 100
+    said = [finding for finding in result.findings if "no relevant item" in finding]
+    assert len(said) == 1 and said[0].startswith("50 of 150 queries")
 
 
 def test_few_pairs_and_copies_are_found() -> None:

@@ -75,6 +75,13 @@ def _queries(sample: Sample) -> Iterator[str]:
         )
     elif sample.queries is not None and len(sample.queries) < _FEWEST_QUERIES:
         yield f"{len(sample.queries)} queries are few: expect wide bands; 500 make them useful"
+    if sample.queries is not None and sample.gain_is_known:
+        found = sample.relevance(sample.queries, sample.gallery_by_id).counts()
+        if vain := int((found == 0).sum()):
+            yield (
+                f"{vain} of {len(found)} queries have no relevant item in the sample and are left "
+                "out: sample the items that they ask for, too"
+            )
     if sample.queries is not None and sample.log is not None:
         asked, logged = (
             _row_bytes(np.round(one, _DIGITS) + 0.0)

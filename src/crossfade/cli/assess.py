@@ -36,7 +36,7 @@ def assess(
         Path | None, typer.Option(help="What the queries search; default: the pairs.")
     ] = None,
     qrels: Annotated[
-        Path | None, typer.Option(help="TREC lines: query_id 0 gallery_id relevance.")
+        Path | None, typer.Option(help="TREC lines: query_id 0 gallery_id relevance; or BEIR's.")
     ] = None,
     log: Annotated[
         Path | None,

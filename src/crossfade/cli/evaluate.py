@@ -32,7 +32,7 @@ def evaluate(
         Path | None, typer.Option(help="Queries in both spaces; without it, the gallery's items.")
     ] = None,
     qrels: Annotated[
-        Path | None, typer.Option(help="TREC lines: query_id 0 gallery_id relevance.")
+        Path | None, typer.Option(help="TREC lines: query_id 0 gallery_id relevance; or BEIR's.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Coverages from 0 to 1.")] = 11,
     order: Annotated[
