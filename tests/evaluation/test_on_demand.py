@@ -130,6 +130,14 @@ def test_the_job_moves_wanted_items_before_others(world: World, upgrade: Upgrade
     assert moved.mrr == pytest.approx(now.reextracted["mrr"])
 
 
+def test_a_query_of_the_gallery_does_not_want_its_own_item(world: World, upgrade: Upgrade) -> None:
+    parts = list(score_queries(upgrade, world.gallery, None))
+    first = replay(parts, StreamPlan(Form.NOW, n=1, skew=0.0, length=1))[0]
+    (point,) = evaluate_on_demand(upgrade, world.gallery, n=1)
+    assert first.mrr == pytest.approx(point.reextracted["mrr"])
+    assert first.mrr != pytest.approx(point.estimated["mrr"]), "no answer holds its own item"
+
+
 def test_a_limited_search_for_candidates_comes_to_an_end(world: World, upgrade: Upgrade) -> None:
     parts = list(score_queries(upgrade, world.gallery, world.queries.subset([0])))
     last, later = (

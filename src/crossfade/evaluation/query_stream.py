@@ -138,8 +138,8 @@ class _Stream:
         weights = (1.0 + rng.permutation(q)) ** -plan.skew
         self._traffic = weights / weights.sum()
         self._asked = iter(rng.choice(q, plan.length, p=self._traffic))
-        self._view = np.concatenate([part.view(Candidates.BOTH) for part in parts])
-        self._new = np.concatenate([part.scores.new for part in parts])
+        self._view = np.concatenate([_seen(part, part.view(Candidates.BOTH)) for part in parts])
+        self._new = np.concatenate([_seen(part, part.scores.new) for part in parts])
         self._ranked = best_columns(self._view, n)
         self._turn = np.empty(n, dtype=np.intp)
         order = rng.permutation(n)
@@ -222,6 +222,13 @@ class _Stream:
             if not self.moved[column]:
                 self.moved[column] = True
                 return
+
+
+def _seen(part: ScoredQueries, scores: FloatArray) -> FloatArray:
+    """Scores with the items that queries leave out, such as themselves, last."""
+    seen = scores.copy()
+    seen[part.left_out] = -np.inf
+    return seen
 
 
 def _top(merged: FloatArray) -> Columns:
