@@ -358,6 +358,19 @@ def test_wanted_items_come_with_their_places_in_the_answer(
         assert near == {id: at for id, at in far.items() if at <= 12}
 
 
+@pytest.mark.parametrize("both_models", [True, False])
+@pytest.mark.parametrize(("n", "within"), [(2, 20), (5, 150)])
+def test_moving_a_few_at_a_time_ends_once_the_best_are_moved(
+    gallery: Gallery, world: World, both_models: bool, n: int, within: int
+) -> None:
+    query = {"query_old": world.queries.old[0]} if both_models else {}
+    for _ in range(60):
+        gallery.search(world.queries.new[0], reextract=n, within=within, **query)
+    before = gallery.coverage
+    gallery.search(world.queries.new[0], reextract=n, within=within, **query)
+    assert gallery.coverage == before < 1.0
+
+
 def test_a_query_that_was_asked_before_wants_nothing_more_within_a_place(
     gallery: Gallery, world: World
 ) -> None:

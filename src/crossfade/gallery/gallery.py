@@ -147,7 +147,8 @@ class Gallery:
                 queue, after the answer, the higher the more they are wanted. Needs a job:
                 :meth:`crossfade.Backfill.attach`.
             within: of these only items among so many best of the answer, backfilled ones
-                counted: a query that was asked before then wants little or nothing.
+                counted, and at most ``max(4 * N, 100)``: a query that was asked before then wants
+                little or nothing. With ``query_old``, the answer in two-encoder mode.
 
         Returns:
             ``q`` lists of hits, best first, ties by id, each with ``min(k, items)`` hits.

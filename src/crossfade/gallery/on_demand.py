@@ -19,6 +19,7 @@ from crossfade.gallery.reextraction import Reextraction
 from crossfade.gallery.request import Queries, Request
 from crossfade.gallery.sides import TwoSides
 from crossfade.gallery.state import Phase
+from crossfade.gallery.two_views import over_fetch
 from crossfade.gallery.wanted import Find, Wanted, finder, in_turn
 from crossfade.stores import Store
 from crossfade.upgrade import Mode, Upgrade
@@ -47,13 +48,15 @@ class Demand:
     deadline: float | None
     within: int | None
 
-    def limit(self, wanted: Sequence[Wanted]) -> list[Wanted]:
-        """Those that are wanted at their places."""
+    def limit(self, wanted: Sequence[Wanted], k: int) -> list[Wanted]:
+        """Of the k candidates of each query those that are wanted at their places.
+
+        Places are known as far as candidates are over-fetched, and no further.
+        """
         if self.within is None:
             return list(wanted)
-        return [
-            {id: place for id, place in places.items() if place <= self.within} for places in wanted
-        ]
+        last = min(self.within, over_fetch(k))
+        return [{id: place for id, place in places.items() if place <= last} for places in wanted]
 
     def seconds_left(self) -> float | None:
         """How long the answer may still wait."""
@@ -151,7 +154,7 @@ class OnDemand:
         assert self._reextraction is not None
         best = replace(request, k=demand.now)
         try:
-            wanted = demand.limit(find(best, self._coverage.read()))
+            wanted = demand.limit(find(best, self._coverage.read()), best.k)
             self._reextraction.move(in_turn(wanted), demand.seconds_left())
         except (StoreError, SpaceMismatch):
             if self._is_serving():
@@ -203,7 +206,7 @@ class OnDemand:
         if listener is None:
             return
         try:
-            wanted = demand.limit(find(request, self._coverage.read()))
+            wanted = demand.limit(find(request, self._coverage.read()), request.k)
             if any(wanted):
                 listener(wanted)
         except Exception:

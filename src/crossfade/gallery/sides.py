@@ -76,8 +76,10 @@ class TwoSides:
         if queries.two_encoder is not None:
             found = self._views.candidates(queries, request, coverage)
         else:
-            old, new = self._old_side(queries, request), self._new_side(queries, request, coverage)
-            found = [merge(*lists, 2 * request.k) for lists in zip(old, new, strict=True)]
+            depth = over_fetch(request.k)
+            old = self._old_side(queries, request)
+            new = self._new_side(queries, replace(request, k=depth), coverage)
+            found = [merge(*lists, request.k + depth) for lists in zip(old, new, strict=True)]
         return [_waiting_places(listed, request.k) for listed in found]
 
     def search_both(
