@@ -8,12 +8,18 @@ from crossfade.stores import Id
 from crossfade.testing import FakeEncoder, World
 
 
-def test_what_a_search_wants_is_moved_next(
-    gallery: Gallery, world: World, encoder: FakeEncoder
-) -> None:
+def attached(gallery: Gallery, encoder: FakeEncoder) -> Backfill:
+    """A job that has moved the first four items."""
     job = Backfill(gallery, encoder, order="gallery", batch_size=4)
     job.attach()
     job.run(max_items=4)
+    return job
+
+
+def test_what_a_search_wants_is_moved_next(
+    gallery: Gallery, world: World, encoder: FakeEncoder
+) -> None:
+    job = attached(gallery, encoder)
     assert encoder.encoded == [0, 1, 2, 3]
     wanted: set[Id] = set()
     prioritise = gallery.on_wanted
@@ -34,9 +40,7 @@ def test_what_a_search_wants_is_moved_next(
 def test_what_is_wanted_most_goes_first(
     gallery: Gallery, world: World, encoder: FakeEncoder
 ) -> None:
-    job = Backfill(gallery, encoder, order="gallery", batch_size=4)
-    job.attach()
-    job.run(max_items=4)
+    job = attached(gallery, encoder)
     want = gallery.on_wanted
     assert want is not None
     want([{50: 1, 60: 2, 70: 9}, {80: 3, 60: 2}])
@@ -45,7 +49,7 @@ def test_what_is_wanted_most_goes_first(
     assert job.prioritise([110]) == 1, "what is asked for by hand comes before it"
     job.run(max_items=7)
     assert encoder.encoded[4:10] == [110, 70, 50, 60, 80, 90]
-    # Another process counts for itself, and takes nothing back.
+    # Another process counts for itself.
     Backfill(gallery, encoder).attach()
     gallery.on_wanted([{100: 1}])
     job.run(max_items=1)

@@ -352,7 +352,7 @@ def test_wanted_items_come_with_their_places_in_the_answer(
         places = [(hit.id, at) for at, hit in enumerate(listed, 1) if hit.side == "old"]
         if both_models:
             assert list(far.items()) == places[:8]
-        else:  # the eight best of either side are looked at
+        else:
             assert list(far) == [id for id, _ in places[:8]]
             assert all(far[id] == at for id, at in places[:8] if at <= 8)
         assert near == {id: at for id, at in far.items() if at <= 12}

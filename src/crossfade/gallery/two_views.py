@@ -75,7 +75,7 @@ class TwoViews:
         depth = over_fetch(request.k)
         found: list[list[Candidate]] = []
         for part in parts(queries):
-            lists = self._lists_of_sides(part, replace(request, k=depth))
+            lists = self._lists(part, replace(request, k=depth), old_lacks=self.stored.name)
             # Three views name no more; others are of other queries.
             found += self._rescore(part, lists, 3 * depth, coverage)
         return found
@@ -95,21 +95,13 @@ class TwoViews:
                 return found
             depth *= 4
 
-    def _lists(self, queries: OldSide, request: Request) -> _Lists:
+    def _lists(self, queries: OldSide, request: Request, old_lacks: str | None = None) -> _Lists:
+        """The best of each view; of the old one, of items that lack a vector of a space."""
         index, stored = self.mapped or self.source, self.stored.name
         # The new side last: an item that moves meanwhile is then seen twice, not never.
         return _Lists(
             mapped=closest(self.store, index, queries.search_query, request, lacks=stored),
-            old=closest(self.store, self.source, _old_query(queries), request),
-            new=closest(self.store, self.stored, queries.stored_query, request),
-        )
-
-    def _lists_of_sides(self, queries: OldSide, request: Request) -> _Lists:
-        """The same, but that the old view is of items that are not yet backfilled alone."""
-        index, stored = self.mapped or self.source, self.stored.name
-        return _Lists(
-            mapped=closest(self.store, index, queries.search_query, request, lacks=stored),
-            old=closest(self.store, self.source, _old_query(queries), request, lacks=stored),
+            old=closest(self.store, self.source, _old_query(queries), request, lacks=old_lacks),
             new=closest(self.store, self.stored, queries.stored_query, request),
         )
 

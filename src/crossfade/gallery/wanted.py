@@ -28,9 +28,9 @@ def finder(sides: TwoSides, upgrade: Upgrade, queries: Queries) -> Find:
     Raises:
         InvalidInput: as :meth:`Upgrade.old_side`. SpaceMismatch: likewise.
     """
-    side = upgrade.old_side(queries.new, queries.old, queries.mode)
-    if queries.old is not None and upgrade.two_encoder is not None:
-        side = upgrade.old_side(queries.new, queries.old, Mode.TWO_ENCODER)
+    both = queries.old is not None and upgrade.two_encoder is not None
+    mode = Mode.TWO_ENCODER if both else queries.mode
+    side = upgrade.old_side(queries.new, queries.old, mode)
     return lambda request, coverage: sides.waiting(side, request, coverage)
 
 
