@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from crossfade.embeddings import FloatArray
 from crossfade.gallery import Gallery, open_gallery
-from crossfade.stores import Item
-from crossfade.testing import FakeEncoder, World, make_upgrade, make_world
+from crossfade.testing import FakeEncoder, World, encoder_of, fill, make_upgrade, make_world
 from crossfade.upgrade import Side
 
 
@@ -29,15 +27,6 @@ def gallery(uri: str, world: World) -> Iterator[Gallery]:
         yield gallery
 
 
-def fill(gallery: Gallery, world: World) -> None:
-    """All items on the old side; payloads say which row of the world they are."""
-    rows = [{"row": row} for row in range(len(world.gallery))]
-    gallery.upsert(world.gallery.ids, old=world.gallery.old, payload=rows)
-
-
 @pytest.fixture
 def encoder(world: World) -> FakeEncoder:
-    def embed(item: Item) -> FloatArray:
-        return world.gallery.new[item.payload["row"]]
-
-    return FakeEncoder(embed)
+    return encoder_of(world)

@@ -86,9 +86,9 @@ def test_all_items_re_extracted_are_coverage_one(world: World, upgrade: Upgrade)
 
 
 def test_a_querys_own_item_is_no_candidate(world: World, upgrade: Upgrade) -> None:
-    (part,) = score_queries(upgrade, world.gallery, None)
     for kind in Candidates:
-        found = part.candidates(np.zeros(200, bool), 20, kind)
+        (part,) = score_queries(upgrade, world.gallery, None, candidates=kind)
+        found = part.candidates(np.zeros(200, bool), 20)
         assert all(row not in listed for row, listed in enumerate(found.tolist()))
         assert all(len(set(listed)) == 20 for listed in found.tolist())
 
@@ -163,16 +163,18 @@ def test_candidates_are_the_best_by_both_models(world: World, upgrade: Upgrade) 
     (two,) = score_queries(upgrade, world.gallery, world.queries, mode="two-encoder")
     moved = np.arange(200) % 3 == 0
     waiting = np.where(moved, -np.inf, two.scores.old).astype(np.float32)
-    found = part.candidates(moved, 12, Candidates.BOTH)
+    found = part.candidates(moved, 12)
     assert (found == best_columns(waiting, 12)).all()
-    assert (two.candidates(moved, 12, Candidates.BOTH) == found).all()
+    assert (two.candidates(moved, 12) == found).all()
 
 
 def test_without_a_rule_for_two_encoders_the_mapped_view_names_candidates(world: World) -> None:
-    (part,) = score_queries(make_upgrade(Side.QUERY), world.gallery, world.queries)
+    both, mapped = (
+        next(score_queries(make_upgrade(Side.QUERY), world.gallery, world.queries, candidates=kind))
+        for kind in (Candidates.BOTH, Candidates.MAPPED)
+    )
     moved = np.arange(200) % 3 == 0
-    found = part.candidates(moved, 6, Candidates.BOTH)
-    assert (found == part.candidates(moved, 6, Candidates.MAPPED)).all()
+    assert (both.candidates(moved, 6) == mapped.candidates(moved, 6)).all()
 
 
 def test_a_query_answered_by_backfilled_items_wants_nothing_within_a_place(

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as save_tensors
 
+from crossfade import testing
 from crossfade.embeddings import Pairs
+from crossfade.errors import StoreError
 from crossfade.fit.api import fit
 from crossfade.fit.kernel import fit_ridge_to_kernel
 from crossfade.fit.refitting import corrected_later
@@ -18,12 +20,12 @@ from crossfade.fit.ridge import fit_forward_ridge, fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
 from crossfade.gallery.ends import finish, roll_back
-from crossfade.gallery.generations import _read, kept_maps
+from crossfade.gallery.generations import _read, forget_maps, kept_maps
 from crossfade.gallery.refit import STEPS, fit_again, is_due, rewrite_mapped
 from crossfade.gallery.state import GalleryState, MapGeneration
-from crossfade.stores import Draft, open_store
+from crossfade.stores import Draft, Id, open_store
 from crossfade.stores.memory import MemoryStore
-from crossfade.testing import World
+from crossfade.testing import Embedded, World, encoder_of, expected_candidates
 from crossfade.upgrade import Affine, Transform, Upgrade
 
 Opener = Callable[[Upgrade], Gallery]
@@ -43,11 +45,9 @@ def upgrade(world: World, request: pytest.FixtureRequest) -> Upgrade:
     return fitted
 
 
-def fill(gallery: Gallery, world: World, moved: int = MOVED) -> None:
-    pairs = world.gallery.subset(range(N))
-    gallery.upsert(pairs.ids, old=pairs.old)
-    if moved:
-        gallery.upsert(pairs.ids[:moved], old=pairs.old[:moved], new=pairs.new[:moved])
+def fill(gallery: Gallery, world: World, moved: int = MOVED) -> dict[Id, Embedded]:
+    part = World(world.gallery.subset(range(N)), world.queries)
+    return testing.fill(gallery, part, moved)
 
 
 class Died(Exception):
@@ -202,6 +202,37 @@ def test_an_item_rewritten_in_the_middle_keeps_what_the_user_wrote(
         refit(gallery)
         gallery.store.scan = scan  # type: ignore[method-assign]
         check_mapped(gallery, upgrade, wanted(upgrade, world))
+
+
+def test_the_map_in_use_names_what_a_search_re_extracts(world: World, upgrade: Upgrade) -> None:
+    """Not the upgrade's own, which would name others."""
+    uri, encoder = f"memory://named-{upgrade.method}-{upgrade.id}", encoder_of(world)
+    with open_gallery(uri, upgrade, encoder=encoder) as gallery:
+        items = fill(gallery, world)
+        refit(gallery)
+        new, old = world.queries.new, world.queries.old
+        named, others = (
+            [expected_candidates(by, items, new[row], old[row], 20) for row in range(5)]
+            for by in (gallery.applied(), upgrade)
+        )
+        assert named != others
+        for row, ids in enumerate(named):
+            gallery.search(new[row], query_old=old[row], reextract=20)
+            assert set(encoder.encoded) >= set(ids)
+
+
+def test_without_the_map_in_use_nothing_is_moved(world: World, upgrade: Upgrade) -> None:
+    uri, encoder = f"memory://lost-{upgrade.method}-{upgrade.id}", encoder_of(world)
+    with open_gallery(uri, upgrade) as gallery:
+        fill(gallery, world)
+        refit(gallery)
+        forget_maps(gallery.store, kept_maps(gallery.store))
+    with (
+        open_gallery(uri, upgrade, encoder=encoder) as gallery,
+        pytest.raises(StoreError, match="generation 1 of the forward map is not there"),
+    ):
+        gallery.search(world.queries.new[0], reextract=20)
+    assert not encoder.calls
 
 
 def test_a_second_gallery_of_the_same_store_follows(world: World, upgrade: Upgrade) -> None:

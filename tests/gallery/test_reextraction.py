@@ -1,9 +1,9 @@
-"""Re-extraction on demand: a search moves its own best candidates, before or after its answer."""
+"""Re-extraction on demand: a search moves its own best candidates before its answer."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,15 @@ from crossfade.errors import EncoderMisconfigured, InvalidInput, SpaceMismatch
 from crossfade.gallery import Gallery, open_gallery
 from crossfade.gallery.ends import roll_back
 from crossfade.stores import Id, Item
-from crossfade.testing import Embedded, FakeEncoder, World, expected_ids, make_upgrade
+from crossfade.testing import (
+    Embedded,
+    World,
+    encoder_of,
+    expected_candidates,
+    expected_ids,
+    fill,
+    make_upgrade,
+)
 from crossfade.upgrade import Side, Upgrade
 
 Filled = tuple[Gallery, dict[Id, Embedded]]
@@ -25,50 +33,11 @@ def upgrade_of(world: World, side: Side = Side.ITEMS) -> Upgrade:
     return make_upgrade(side, reference_old=world.gallery.old_rows(slice(0, 60)))
 
 
-def encoder_of(world: World, **dials: Any) -> FakeEncoder:
-    """Knows an item by its payload alone, as a real encoder does."""
-
-    def embed(item: Item) -> FloatArray:
-        return world.gallery.new[item.payload["row"]]
-
-    return FakeEncoder(embed, **dials)
-
-
-def fill(gallery: Gallery, world: World, moved: int = 0) -> dict[Id, Embedded]:
-    pairs = world.gallery
-    rows = [{"row": row, "label": int(label)} for row, label in enumerate(pairs.labels)]
-    gallery.upsert(pairs.ids[moved:], old=pairs.old[moved:], payload=rows[moved:])
-    if moved:
-        part = slice(0, moved)
-        gallery.upsert(
-            pairs.ids[part], old=pairs.old[part], new=pairs.new[part], payload=rows[part]
-        )
-    return {
-        int(id): Embedded(pairs.old[row], pairs.new[row] if row < moved else None)
-        for row, id in enumerate(pairs.ids)
-    }
-
-
 @pytest.fixture
 def gallery(uri: str, world: World) -> Iterator[Gallery]:
     with open_gallery(uri, upgrade_of(world), encoder=encoder_of(world)) as gallery:
         fill(gallery, world)
         yield gallery
-
-
-def slow_wanted(
-    upgrade: Upgrade, items: dict[Id, Embedded], new: FloatArray, old: FloatArray | None, n: int
-) -> list[Id]:
-    """The best candidates of one query: by both models, or by the mapped view alone."""
-    side = upgrade.old_side(new, old, "one-encoder" if old is None else "two-encoder")
-    waiting = {id: item for id, item in items.items() if item.new is None}
-
-    def score(item: Embedded) -> float:
-        assert item.old is not None
-        mapped = None if upgrade.mapped is None else upgrade.map_items(item.old)
-        return float(side.scores(item.old[None], mapped)[0, 0])
-
-    return sorted(waiting, key=lambda id: (-score(waiting[id]), id))[:n]
 
 
 def moved_ids(gallery: Gallery, ids: Sequence[Id] = tuple(range(240))) -> set[Id]:
@@ -92,7 +61,7 @@ def test_the_answer_is_that_of_a_gallery_whose_candidates_are_backfilled(
         for row in range(3):
             new, old = world.queries.new[row], world.queries.old[row]
             given = old if both_views else None
-            moving = slow_wanted(upgrade, items, new, given, 9)
+            moving = expected_candidates(upgrade, items, new, given, 9)
             for id in moving:
                 items[id] = Embedded(items[id].old, world.gallery.new[int(id)])
             (hits,) = gallery.search(new, 20, query_old=given, mode=mode, reextract=9)
@@ -115,7 +84,7 @@ def test_several_queries_move_the_candidates_of_each(gallery: Gallery, world: Wo
     alone: set[Id] = set()
     for row in range(4):
         items = {id: Embedded(world.gallery.old[id]) for id in range(240)}
-        alone |= set(slow_wanted(gallery.upgrade, items, world.queries.new[row], None, 5))
+        alone |= set(expected_candidates(gallery.upgrade, items, world.queries.new[row], None, 5))
     gallery.search(world.queries.new[:4], reextract=5)
     assert moved_ids(gallery) == alone
 
@@ -227,7 +196,7 @@ def test_the_time_limit_holds_and_the_rest_is_moved_behind_the_answer(
         assert not gallery.drain(0.0)
         released.set()
         assert gallery.drain(30.0)
-        assert moved_ids(gallery) == set(slow_wanted(gallery.upgrade, items, new, None, 20))
+        assert moved_ids(gallery) == set(expected_candidates(gallery.upgrade, items, new, None, 20))
 
 
 def test_the_best_candidates_are_ready_first(uri: str, world: World) -> None:
@@ -246,7 +215,7 @@ def test_the_best_candidates_are_ready_first(uri: str, world: World) -> None:
         (hits,) = gallery.search(new, 240, reextract=20, budget_ms=1500)
         in_time = {hit.id for hit in hits if hit.side == "new"}
         released.set()
-        assert in_time == set(slow_wanted(gallery.upgrade, items, new, None, 8))
+        assert in_time == set(expected_candidates(gallery.upgrade, items, new, None, 8))
 
 
 def test_searches_that_want_the_same_items_embed_them_once(uri: str, world: World) -> None:
@@ -294,7 +263,7 @@ def test_a_failing_encoder_fails_no_search(
 def test_bad_items_keep_their_estimates_and_the_others_are_moved(uri: str, world: World) -> None:
     upgrade = upgrade_of(world)
     items = {id: Embedded(world.gallery.old[id]) for id in range(240)}
-    best = sorted(slow_wanted(upgrade, items, world.queries.new[0], None, 10), key=int)
+    best = sorted(expected_candidates(upgrade, items, world.queries.new[0], None, 10), key=int)
     with open_gallery(uri, upgrade, encoder=encoder_of(world, poison=best[:3])) as gallery:
         fill(gallery, world)
         gallery.search(world.queries.new[0], reextract=10)
@@ -303,19 +272,6 @@ def test_bad_items_keep_their_estimates_and_the_others_are_moved(uri: str, world
         gallery.use_encoder(encoder_of(world))
         gallery.search(world.queries.new[0], reextract=10)
         assert best[0] in moved_ids(gallery), "another encoder may read what the first could not"
-
-
-def test_wanted_items_are_told_after_the_answer_the_best_first(
-    gallery: Gallery, world: World
-) -> None:
-    told: list[list[Id]] = []
-    gallery.on_wanted = lambda wanted: told.extend(map(list, wanted))
-    items = {id: Embedded(world.gallery.old[id]) for id in range(240)}
-    new, old = world.queries.new[0], world.queries.old[0]
-    (hits,) = gallery.search(new, 20, query_old=old, reextract_later=8)
-    assert [hit.id for hit in hits] == expected_ids(gallery.upgrade, items, new, old, 20)[0]
-    assert gallery.drain(10.0) and gallery.coverage == 0.0
-    assert told == [slow_wanted(gallery.upgrade, items, new, old, 8)]
 
 
 @pytest.mark.parametrize("side", [Side.QUERY, Side.NONE])
@@ -330,69 +286,6 @@ def test_without_a_rule_for_two_encoders_candidates_are_those_of_the_mode(
         gallery.search(new, 5, query_old=old, reextract=6)
         moved = moved_ids(gallery)
     assert moved == set(np.argsort(-(world.gallery.old @ searched))[:6].tolist())
-
-
-@pytest.mark.parametrize("both_models", [True, False])
-def test_wanted_items_come_with_their_places_in_the_answer(
-    uri: str, world: World, both_models: bool
-) -> None:
-    """Backfilled items take places too, and limit what is wanted."""
-    with open_gallery(uri, upgrade_of(world), encoder=encoder_of(world)) as gallery:
-        fill(gallery, world, moved=40)
-        told: list[dict[Id, int]] = []
-        gallery.on_wanted = lambda wanted: told.extend(map(dict, wanted))
-        new = world.queries.new[:5]
-        query = {"query_old": world.queries.old[:5]} if both_models else {}
-        mode = "two-encoder" if both_models else "one-encoder"
-        answers = gallery.search(new, 240, mode=mode, reextract_later=8, **query)
-        gallery.search(new, 1, reextract_later=8, within=12, **query)
-        assert gallery.drain(10.0)
-    assert any(told[5:])
-    for listed, far, near in zip(answers, told[:5], told[5:], strict=True):
-        places = [(hit.id, at) for at, hit in enumerate(listed, 1) if hit.side == "old"]
-        if both_models:
-            assert list(far.items()) == places[:8]
-        else:
-            assert list(far) == [id for id, _ in places[:8]]
-            assert all(far[id] == at for id, at in places[:8] if at <= 8)
-        assert near == {id: at for id, at in far.items() if at <= 12}
-
-
-@pytest.mark.parametrize("both_models", [True, False])
-@pytest.mark.parametrize(("n", "within"), [(2, 20), (5, 150)])
-def test_moving_a_few_at_a_time_ends_once_the_best_are_moved(
-    gallery: Gallery, world: World, both_models: bool, n: int, within: int
-) -> None:
-    query = {"query_old": world.queries.old[0]} if both_models else {}
-    for _ in range(60):
-        gallery.search(world.queries.new[0], reextract=n, within=within, **query)
-    before = gallery.coverage
-    gallery.search(world.queries.new[0], reextract=n, within=within, **query)
-    assert gallery.coverage == before < 1.0
-
-
-def test_a_query_that_was_asked_before_wants_nothing_more_within_a_place(
-    gallery: Gallery, world: World
-) -> None:
-    for _ in range(20):
-        gallery.search(world.queries.new[0], reextract=10, within=10)
-    before = gallery.coverage
-    gallery.search(world.queries.new[0], reextract=10, within=10)
-    assert gallery.coverage == before < 1.0
-    assert {hit.side for hit in gallery.search(world.queries.new[0], 10)[0]} == {"new"}
-
-
-def test_a_job_that_can_not_be_told_fails_no_search(
-    gallery: Gallery, world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(wanted: Sequence[Mapping[Id, int]]) -> None:
-        raise OSError("the journal is away")
-
-    gallery.on_wanted = refuse
-    with caplog.at_level(logging.WARNING, "crossfade"):
-        assert len(gallery.search(world.queries.new[0], 5, reextract_later=3)[0]) == 5
-        assert gallery.drain(10.0)
-    assert "the journal is away" in caplog.text
 
 
 def test_closing_gives_up_what_waits(world: World) -> None:

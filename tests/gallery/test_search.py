@@ -10,7 +10,7 @@ import pytest
 from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch
 from crossfade.gallery import Gallery, Hit, start_gallery
 from crossfade.gallery.ends import roll_back
-from crossfade.testing import Embedded, World, expected_ids, make_upgrade
+from crossfade.testing import Embedded, World, expected_ids, fill, make_upgrade
 from crossfade.upgrade import Affine, Calibration, Interpolation, Side, Transform, Upgrade
 
 Opener = Callable[[Upgrade], Gallery]
@@ -19,22 +19,6 @@ SIDES = [Side.QUERY, Side.ITEMS, Side.NONE]
 
 def upgrade_of(world: World, side: Side | str, **settings: Any) -> Upgrade:
     return make_upgrade(side, reference_old=world.gallery.old_rows(slice(0, 60)), **settings)
-
-
-def fill(gallery: Gallery, world: World, moved: int) -> dict[Any, Embedded]:
-    """All items with old embeddings, the first ``moved`` with new ones, too."""
-    pairs = world.gallery
-    payload = [{"label": int(label), "row": row} for row, label in enumerate(pairs.labels)]
-    gallery.upsert(pairs.ids[moved:], old=pairs.old[moved:], payload=payload[moved:])
-    if moved:
-        first = slice(0, moved)
-        gallery.upsert(
-            pairs.ids[first], old=pairs.old[first], new=pairs.new[first], payload=payload[first]
-        )
-    return {
-        int(id): Embedded(pairs.old[row], pairs.new[row] if row < moved else None)
-        for row, id in enumerate(pairs.ids)
-    }
 
 
 def ids(found: list[list[Hit]]) -> list[list[Any]]:

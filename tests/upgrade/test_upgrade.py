@@ -166,8 +166,10 @@ def test_an_unknown_mode_is_refused_with_the_known_ones() -> None:
 def test_bad_queries_are_refused(
     query_new: Any, query_old: Any, error: type[Exception], why: str
 ) -> None:
-    with pytest.raises(error, match=why):
-        random_upgrade(two_encoder=0.5).old_side(query_new, query_old, "two-encoder")
+    """The old model's embeddings too where the mode does without them."""
+    for mode in ("one-encoder", "two-encoder"):
+        with pytest.raises(error, match=why):
+            random_upgrade(two_encoder=0.5).old_side(query_new, query_old, mode)
 
 
 def test_a_single_query_vector_is_a_batch_of_one() -> None:

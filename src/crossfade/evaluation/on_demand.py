@@ -82,14 +82,12 @@ class ScoredQueries:
     """All scores of some queries, columns in the order of ids.
 
     Attributes:
-        scores: under the upgrade and the mode. mapped: of the mapped view alone, ``(q, n)``.
-        both: of items not yet backfilled by two encoders; None where there is no rule for them.
+        scores: under the upgrade and the mode. view: whose best are candidates, ``(q, n)``.
         grades: ``(q, n)`` relevance. left_out: places that queries leave out.
     """
 
     scores: Scores
-    mapped: FloatArray
-    both: FloatArray | None
+    view: FloatArray
     grades: NDArray[Any]
     left_out: tuple[Columns, Columns]
 
@@ -102,17 +100,10 @@ class ScoredQueries:
         merged[self.left_out] = _LOWEST
         return merged
 
-    def view(self, kind: Candidates) -> FloatArray:
-        """The scores ``(q, n)`` whose best are named."""
-        if kind is Candidates.OLD:
-            return self.scores.old_old
-        both = self.both if kind is Candidates.BOTH else None
-        return self.mapped if both is None else both
-
-    def candidates(self, moved: Mask, n: int, kind: Candidates) -> Columns:
+    def candidates(self, moved: Mask, n: int) -> Columns:
         """The ``(q, m)`` candidates of each query, m the smaller of ``n`` and what is left."""
         left = min(n, int(np.count_nonzero(~moved)))
-        waiting = np.where(moved, _LOWEST, self.view(kind))
+        waiting = np.where(moved, _LOWEST, self.view)
         waiting[self.left_out] = _LOWEST
         return best_columns(waiting, left)
 
@@ -148,16 +139,21 @@ def evaluate_on_demand(
         raise InvalidInput(f"n is {n}, wanted items to re-extract, from 0")
     if not all(0.0 <= at <= 1.0 for at in coverage):
         raise InvalidInput(f"coverage is {list(coverage)}, wanted values from 0 to 1")
-    kind = Candidates(candidates)
     rows = backfill_order(order, gallery_set, replace(upgrade, refit=None), seed=seed)
     turn = _turns(gallery_set, rows)
     sums = [_Sums() for _ in coverage]
     for part in score_queries(
-        upgrade, gallery_set, query_set, qrels=qrels, ignored=ignored, mode=mode
+        upgrade,
+        gallery_set,
+        query_set,
+        qrels=qrels,
+        ignored=ignored,
+        candidates=candidates,
+        mode=mode,
     ):
         for at, total in zip(coverage, sums, strict=True):
             moved = turn < round(at * len(turn))
-            found = part.candidates(moved, n, kind)
+            found = part.candidates(moved, n)
             total.add(part, moved, at, found)
     return [total.point(at) for at, total in zip(coverage, sums, strict=True)]
 
@@ -169,6 +165,7 @@ def score_queries(
     *,
     qrels: Qrels | None = None,
     ignored: IgnoredItems | None = None,
+    candidates: Candidates | str = Candidates.BOTH,
     mode: Mode | str = Mode.ONE_ENCODER,
 ) -> Iterator[ScoredQueries]:
     """Score the queries that have a relevant item, some at a time.
@@ -176,6 +173,7 @@ def score_queries(
     Raises:
         InvalidInput: nothing relevant at all, or a mode that the upgrade can't do.
     """
+    kind = Candidates(candidates)
     asked = gallery if queries is None else queries
     by_id = np.argsort(gallery.ids, kind="stable")
     relevance: Relevance = relevance_of(asked, gallery.subset(by_id), qrels, ignored)
@@ -183,19 +181,25 @@ def score_queries(
     if not len(rows):
         raise InvalidInput("no query has a relevant gallery item; check labels and qrels")
     upgrade = for_gallery(upgrade, gallery)
-    scorer, one, two = (
-        GalleryScorer(upgrade, gallery, asked, by_id, each)
-        for each in (Mode(mode), Mode.ONE_ENCODER, Mode.TWO_ENCODER)
-    )
+    scorer = GalleryScorer(upgrade, gallery, asked, by_id, Mode(mode))
+    of_view = scorer
+    if kind is not Candidates.OLD and scorer.mode is not (named := _mode_of(kind, upgrade)):
+        of_view = replace(scorer, mode=named)
     for start in range(0, len(rows), scorer.chunk_queries):
         part = rows[start : start + scorer.chunk_queries]
         scores = scorer(part)
-        # Calibration rises strictly, so the order is that of the mapped view itself.
-        mapped = scores.old if one.mode is scorer.mode else one(part).old
-        both = None
-        if upgrade.two_encoder is not None:
-            both = scores.old if two.mode is scorer.mode else two(part).old
-        yield ScoredQueries(scores, mapped, both, relevance.grades(part), relevance.left_out(part))
+        viewed = scores if of_view is scorer else of_view(part)
+        view = viewed.old_old if kind is Candidates.OLD else viewed.old
+        yield ScoredQueries(scores, view, relevance.grades(part), relevance.left_out(part))
+
+
+def _mode_of(kind: Candidates, upgrade: Upgrade) -> Mode:
+    """The mode that scores what is not yet backfilled as the view does.
+
+    One encoder's scores are calibrated, which rises strictly: the order is the mapped view's own.
+    """
+    both = kind is Candidates.BOTH and upgrade.two_encoder is not None
+    return Mode.TWO_ENCODER if both else Mode.ONE_ENCODER
 
 
 def best_columns(scores: FloatArray, m: int) -> Columns:
@@ -234,7 +238,7 @@ class _Sums:
         }
 
     def add(self, part: ScoredQueries, moved: Mask, coverage: float, found: Columns) -> None:
-        now = np.broadcast_to(moved, part.mapped.shape).copy()
+        now = np.broadcast_to(moved, part.view.shape).copy()
         np.put_along_axis(now, found, True, axis=1)
         self._queries += len(now)
         self._encodes += found.size

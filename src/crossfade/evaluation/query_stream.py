@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray
 from crossfade.errors import InvalidInput
-from crossfade.evaluation.on_demand import Candidates, ScoredQueries, best_columns
+from crossfade.evaluation.on_demand import ScoredQueries, best_columns
 from crossfade.orders import DemandLevels
 from crossfade.stores import Id
 
@@ -133,12 +133,12 @@ def coverage_reached(points: Sequence[StreamPoint], what: str, share: float) -> 
 class _Stream:
     def __init__(self, parts: Sequence[ScoredQueries], plan: StreamPlan) -> None:
         rng = np.random.default_rng(plan.seed)
-        q, n = sum(len(part.mapped) for part in parts), parts[0].mapped.shape[1]
+        q, n = sum(len(part.view) for part in parts), parts[0].view.shape[1]
         self._parts, self._plan, self._rng = parts, plan, rng
         weights = (1.0 + rng.permutation(q)) ** -plan.skew
         self._traffic = weights / weights.sum()
         self._asked = iter(rng.choice(q, plan.length, p=self._traffic))
-        self._view = np.concatenate([_seen(part, part.view(Candidates.BOTH)) for part in parts])
+        self._view = np.concatenate([_seen(part, part.view) for part in parts])
         self._new = np.concatenate([_seen(part, part.scores.new) for part in parts])
         self._ranked = best_columns(self._view, n)
         self._turn = np.empty(n, dtype=np.intp)
@@ -178,7 +178,7 @@ class _Stream:
         coverage, start = self.coverage, 0
         mrr, first, ten = 0.0, 0.0, 0.0
         for part, final in zip(self._parts, self._final, strict=True):
-            rows = range(start, start + len(part.mapped))
+            rows = range(start, start + len(part.view))
             start += len(rows)
             traffic = self._traffic[rows.start : rows.stop]
             merged = part.merged(self._seen_by(rows), coverage)

@@ -83,10 +83,11 @@ class GalleryScorer:
         if self.mode is Mode.OLD:
             return Scores(scores.old_old, scores.old_old, scores.new_new, scores.old_old)
         side = queries.old_side
-        changes = side.two_encoder is not None or side.hub_share(0.0) > 0.0
         return replace(
             scores,
-            new_at=partial(self._new_at, rows, queries, scores) if changes else None,
+            new_at=partial(self._new_at, rows, queries, scores)
+            if side.depends_on_coverage
+            else None,
             old_at=partial(self._old_at, rows, scores) if self._changes else None,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from crossfade.errors import GalleryStateError
-from crossfade.gallery.coverage import coverage_of
+from crossfade.gallery.coverage import CoverageGauge, coverage_of
 from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.generations import Generations
@@ -43,9 +43,10 @@ class Gallery:
         """Held while items are written and while the gallery's phase is decided."""
         self._generations = Generations(store, upgrade)
         lock, moves_back = self.write_lock, SequenceCount()
-        self._searcher = Searcher(store, upgrade, self._generations, lock, moves_back)
+        gauge = CoverageGauge(store, upgrade.stored.name)
+        self._searcher = Searcher(store, upgrade, self._generations, lock, moves_back, gauge)
         self._writer = Writer(store, upgrade, self._generations, lock, moves_back)
-        self._on_demand = OnDemand(store, upgrade, self._generations, self.write_lock)
+        self._on_demand = OnDemand(store, upgrade, self._generations, lock, gauge)
         if encoder is not None:
             self.use_encoder(encoder)
 

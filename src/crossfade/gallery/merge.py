@@ -11,7 +11,7 @@ from typing import Literal
 
 from crossfade.stores import Id, Match, id_order
 
-__all__ = ["Candidate", "HitSide", "merge", "moved_meanwhile"]
+__all__ = ["Candidate", "Found", "HitSide", "merge", "moved_meanwhile"]
 
 HitSide = Literal["new", "old"]
 """The side on which a search found an item."""
@@ -27,7 +27,11 @@ class Candidate:
     side: HitSide
 
 
-def merge(old: Sequence[Match], new: Sequence[Match], k: int) -> list[Candidate]:
+Found = Match | Candidate
+"""An item as one side's search names it."""
+
+
+def merge(old: Sequence[Found], new: Sequence[Found], k: int) -> list[Candidate]:
     """The k best of both sides, ties by id.
 
     An item that was moved between the two searches is in both lists; the new side wins.
@@ -38,10 +42,10 @@ def merge(old: Sequence[Match], new: Sequence[Match], k: int) -> list[Candidate]
     return sorted(candidates, key=lambda found: (-found.score, id_order(found.id)))[:k]
 
 
-def moved_meanwhile(old: Sequence[Match], new: Sequence[Match]) -> int:
+def moved_meanwhile(old: Sequence[Found], new: Sequence[Found]) -> int:
     """How many items both lists hold."""
     return len({match.id for match in old} & {match.id for match in new})
 
 
-def _candidate(match: Match, side: HitSide) -> Candidate:
+def _candidate(match: Found, side: HitSide) -> Candidate:
     return Candidate(match.id, match.version, match.score, side)

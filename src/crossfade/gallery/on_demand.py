@@ -20,8 +20,8 @@ from crossfade.gallery.request import Queries, Request
 from crossfade.gallery.sides import TwoSides
 from crossfade.gallery.state import Phase
 from crossfade.gallery.two_views import over_fetch
-from crossfade.gallery.wanted import Find, Wanted, finder, in_turn
-from crossfade.stores import Store
+from crossfade.gallery.wanted import Finder, Wanted, in_turn
+from crossfade.stores import Id, Store
 from crossfade.upgrade import Mode, Upgrade
 
 __all__ = ["Demand", "OnDemand", "check_demand"]
@@ -48,14 +48,21 @@ class Demand:
     deadline: float | None
     within: int | None
 
-    def limit(self, wanted: Sequence[Wanted], k: int) -> list[Wanted]:
-        """Of the k candidates of each query those that are wanted at their places.
+    def wanted_now(self, find: Finder, request: Request) -> list[Id]:
+        """The candidates of all queries that are moved before the answer, best first."""
+        best = replace(request, k=self.now)
+        return in_turn(find.best(best) if self.within is None else self._limited(find, best))
 
-        Places are known as far as candidates are over-fetched, and no further.
-        """
+    def wanted_later(self, find: Finder, request: Request) -> Sequence[Wanted]:
+        """The candidates of each query that are left to the job, with their places."""
+        return self._limited(find, replace(request, k=self.later))
+
+    def _limited(self, find: Finder, request: Request) -> Sequence[Wanted]:
+        wanted = find.places(request)
         if self.within is None:
-            return list(wanted)
-        last = min(self.within, over_fetch(k))
+            return wanted
+        # Places are known as far as candidates are over-fetched, and no further.
+        last = min(self.within, over_fetch(request.k))
         return [{id: place for id, place in places.items() if place <= last} for places in wanted]
 
     def seconds_left(self) -> float | None:
@@ -99,7 +106,12 @@ class OnDemand:
     """
 
     def __init__(
-        self, store: Store, upgrade: Upgrade, generations: Generations, write_lock: FairLock
+        self,
+        store: Store,
+        upgrade: Upgrade,
+        generations: Generations,
+        write_lock: FairLock,
+        gauge: CoverageGauge,
     ) -> None:
         self.on_wanted: Callable[[Sequence[Wanted]], object] | None = None
         self._store = store
@@ -109,7 +121,7 @@ class OnDemand:
         self._reextraction: Reextraction | None = None
         self._finding = Background("wanted items")
         self._sides = TwoSides.of(store, upgrade)
-        self._coverage = CoverageGauge(store, upgrade.stored.name)
+        self._gauge = gauge
 
     def use_encoder(self, encoder: Encoder) -> None:
         """Re-extract with this model from now on.
@@ -122,7 +134,7 @@ class OnDemand:
         if before is not None:
             before.close()
 
-    def finder(self, queries: Queries, demand: Demand) -> Find | None:
+    def finder(self, queries: Queries, demand: Demand) -> Finder | None:
         """What finds candidates to move; None where nothing is wanted, or left to move.
 
         Raises:
@@ -143,33 +155,29 @@ class OnDemand:
         try:
             upgrade = self._generations.at(state)
         except StoreError:
-            # Another map has taken its place since; the first one names candidates as well.
-            upgrade = self._upgrade.with_known(self._generations.known_share(state))
-        return finder(self._sides, upgrade, queries)
+            return None  # another map has taken its place since: this once, nothing is moved
+        return Finder.of(self._sides, upgrade, queries, self._gauge)
 
-    def move_now(self, find: Find | None, request: Request, demand: Demand) -> None:
+    def move_now(self, find: Finder | None, request: Request, demand: Demand) -> None:
         """Move each query's best candidates, as far as the time allows."""
         if find is None or not demand.now:
             return
         assert self._reextraction is not None
-        best = replace(request, k=demand.now)
         try:
-            wanted = demand.limit(find(best, self._coverage.read()), best.k)
-            self._reextraction.move(in_turn(wanted), demand.seconds_left())
+            self._reextraction.move(demand.wanted_now(find, request), demand.seconds_left())
         except (StoreError, SpaceMismatch):
             if self._is_serving():
                 raise
             # A side was dropped under the search for candidates: there is nothing to move.
 
-    def move_later(self, find: Find | None, request: Request, demand: Demand) -> None:
+    def move_later(self, find: Finder | None, request: Request, demand: Demand) -> None:
         """Tell the job of each query's best candidates; returns at once."""
         if find is None or not demand.later:
             return
         if self._finding.waiting >= _MOST_QUERIES_WAITING:
             _log.warning("more searches than wanted items can be found for; this one is left out")
             return
-        best = replace(request, k=demand.later)
-        self._finding.submit(lambda: self._tell(find, best, demand))
+        self._finding.submit(lambda: self._tell(find, request, demand))
 
     def drain(self, timeout_seconds: float | None = None) -> bool:
         """Wait until all that searches asked for is moved or handed on; returns whether it is."""
@@ -201,12 +209,12 @@ class OnDemand:
     def _is_serving(self) -> bool:
         return read_record_of(self._store, self._upgrade)[1].phase is Phase.SERVING
 
-    def _tell(self, find: Find, request: Request, demand: Demand) -> None:
+    def _tell(self, find: Finder, request: Request, demand: Demand) -> None:
         listener = self.on_wanted
         if listener is None:
             return
         try:
-            wanted = demand.limit(find(request, self._coverage.read()), request.k)
+            wanted = demand.wanted_later(find, request)
             if any(wanted):
                 listener(wanted)
         except Exception:

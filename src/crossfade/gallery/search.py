@@ -54,6 +54,7 @@ class Searcher:
         lock: held by those who write.
         moves_back: of writes that may take items from the new side back to the old one, where
             a search that is under way does not look any more.
+        gauge: of the coverage.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Searcher:
         generations: Generations,
         lock: FairLock,
         moves_back: SequenceCount,
+        gauge: CoverageGauge,
     ) -> None:
         self._store = store
         self._upgrade = upgrade
@@ -70,7 +72,7 @@ class Searcher:
         self._lock = lock
         self._moves_back = moves_back
         self._sides = TwoSides.of(store, upgrade)
-        self._coverage = CoverageGauge(store, upgrade.stored.name)
+        self._gauge = gauge
 
     def search(self, queries: Queries, request: Request) -> list[list[Hit]]:
         """``q`` lists of hits, best first; see :meth:`Gallery.search` for the errors."""
@@ -135,8 +137,7 @@ class Searcher:
                 "use mode='one-encoder'"
             )
         mapped = self._generations.at(state).old_side(queries.new, queries.old, mode)
-        depends = mapped.two_encoder is not None or mapped.hub_share(0.0) > 0.0
-        coverage = self._coverage.read() if depends else 1.0
+        coverage = self._gauge.read() if mapped.depends_on_coverage else 1.0
         if mapped.two_encoder is None:
             return lambda request: self._sides.search_both(mapped, request, coverage)
         return lambda request: self._sides.search_with_both_encoders(mapped, request, coverage)
@@ -155,7 +156,7 @@ class Searcher:
             first = first.with_known(self._generations.known_share(state.earlier))
         sides, old_side = TwoSides.of(self._store, first), first.old_side(query_old)
         coverage = 1.0
-        if old_side.hub_share(0.0) > 0.0:
+        if old_side.depends_on_coverage:
             coverage = CoverageGauge(self._store, first.stored.name).read()
         return lambda request: [
             [replace(one, side="old") for one in listed]

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray, Space
 from crossfade.gallery.hubs import Hubs
-from crossfade.gallery.merge import Candidate, merge, moved_meanwhile
+from crossfade.gallery.merge import Candidate, Found, merge, moved_meanwhile
 from crossfade.gallery.request import Request, closest
 from crossfade.gallery.two_views import ROUNDING, TwoViews, over_fetch, parts
 from crossfade.stores import Id, Match, Store, id_order
@@ -66,21 +65,40 @@ class TwoSides:
         """Both sides merged, each item scored by both models."""
         return self._views.search(queries, request, coverage)
 
-    def waiting(self, queries: OldSide, request: Request, coverage: float) -> list[dict[Id, int]]:
-        """The k best not yet backfilled items of each query, best first, and their places in its
-        answer, 1 for the best of both sides.
+    def waiting(self, queries: OldSide, request: Request) -> list[list[Candidate]]:
+        """The k best not yet backfilled items of each query, best first.
 
-        By both models if the queries are; candidates are over-fetched, so that a place far down
-        may be a little too high.
+        By both models if the queries are: the best then of ``over_fetch(k)`` candidates of each
+        view, which may miss one that neither view has among them.
         """
         if queries.two_encoder is not None:
-            found = self._views.candidates(queries, request, coverage)
-        else:
-            depth = over_fetch(request.k)
-            old = self._old_side(queries, request)
-            new = self._new_side(queries, replace(request, k=depth), coverage)
-            found = [merge(*lists, request.k + depth) for lists in zip(old, new, strict=True)]
-        return [_waiting_places(listed, request.k) for listed in found]
+            return self._views.waiting(queries, request)
+        return [merge(found, (), request.k) for found in self._old_side(queries, request)]
+
+    def places(
+        self,
+        waiting: Sequence[Sequence[Candidate]],
+        queries: OldSide,
+        request: Request,
+        coverage: float,
+    ) -> list[dict[Id, int]]:
+        """Where :meth:`waiting` items are in the answer of their query: 1 for the best.
+
+        Backfilled items are over-fetched, so that a place far down may be a little too high.
+        """
+        deeper = replace(request, k=over_fetch(request.k))
+        moved: Sequence[Sequence[Found]] = (
+            self._new_side(queries, deeper, coverage)
+            if queries.two_encoder is None
+            else self._views.backfilled(queries, deeper, coverage)
+        )
+        merged = (
+            merge(old, new, len(old) + len(new)) for old, new in zip(waiting, moved, strict=True)
+        )
+        return [
+            {one.id: place for place, one in enumerate(listed, start=1) if one.side == "old"}
+            for listed in merged
+        ]
 
     def search_both(
         self, queries: OldSide, request: Request, coverage: float = 1.0
@@ -162,11 +180,6 @@ class TwoSides:
         index = self.mapped or self.source
         found = closest(self.store, index, queries.search_query, request, lacks=self.stored.name)
         return [_rescored(matches, queries) for matches in found]
-
-
-def _waiting_places(listed: Sequence[Candidate], k: int) -> dict[Id, int]:
-    places = ((one.id, place) for place, one in enumerate(listed, start=1) if one.side == "old")
-    return dict(islice(places, k))
 
 
 def _shortage(depth: int, k: int) -> Callable[[Sequence[Match], Sequence[Match]], int]:

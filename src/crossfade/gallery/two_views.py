@@ -7,7 +7,7 @@ mapped one of items not yet backfilled; the new one of those that are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,9 +37,7 @@ class _Lists:
     new: Sequence[Sequence[Match]]
 
     def ids(self) -> list[Id]:
-        views = (self.mapped, self.old, self.new)
-        found = {match.id for view in views for matches in view for match in matches}
-        return sorted(found, key=id_order)
+        return _ids((self.mapped, self.old, self.new))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +66,24 @@ class TwoViews:
             found for part in parts(queries) for found in self._search_part(part, request, coverage)
         ]
 
-    def candidates(
-        self, queries: OldSide, request: Request, coverage: float
-    ) -> list[list[Candidate]]:
-        """Best first, all that a search for the k best of either side would look at first."""
-        depth = over_fetch(request.k)
+    def waiting(self, queries: OldSide, request: Request) -> list[list[Candidate]]:
+        """The k best not yet backfilled items of those that a search would look at first."""
+        deeper, lacks = replace(request, k=over_fetch(request.k)), self.stored.name
         found: list[list[Candidate]] = []
         for part in parts(queries):
-            lists = self._lists(part, replace(request, k=depth), old_lacks=self.stored.name)
-            # Three views name no more; others are of other queries.
-            found += self._rescore(part, lists, 3 * depth, coverage)
+            views = (self._mapped_view(part, deeper), self._old_view(part, deeper, lacks))
+            # Their scores don't depend on the coverage.
+            found += self._rescore(part, _ids(views), request.k, 1.0, only="old")
+        return found
+
+    def backfilled(
+        self, queries: OldSide, request: Request, coverage: float
+    ) -> list[list[Candidate]]:
+        """The k best backfilled items by the new view, best first by both."""
+        found: list[list[Candidate]] = []
+        for part in parts(queries):
+            ids = _ids([self._new_view(part, request)])
+            found += self._rescore(part, ids, request.k, coverage, only="new")
         return found
 
     def _search_part(
@@ -89,27 +95,44 @@ class TwoViews:
             # Counts may be a moment old; that nothing is left to move is seen here.
             left = request.filter is not None or any(lists.mapped)
             at = coverage if left else 1.0
-            found = self._rescore(queries, lists, request.k, at)
+            found = self._rescore(queries, lists.ids(), request.k, at)
             bounds = _bounds(queries, lists, depth, at)
             if not request.exact or _all_settled(found, bounds, request.k):
                 return found
             depth *= 4
 
-    def _lists(self, queries: OldSide, request: Request, old_lacks: str | None = None) -> _Lists:
-        """The best of each view; of the old one, of items that lack a vector of a space."""
-        index, stored = self.mapped or self.source, self.stored.name
+    def _lists(self, queries: OldSide, request: Request) -> _Lists:
         # The new side last: an item that moves meanwhile is then seen twice, not never.
         return _Lists(
-            mapped=closest(self.store, index, queries.search_query, request, lacks=stored),
-            old=closest(self.store, self.source, _old_query(queries), request, lacks=old_lacks),
-            new=closest(self.store, self.stored, queries.stored_query, request),
+            mapped=self._mapped_view(queries, request),
+            old=self._old_view(queries, request),
+            new=self._new_view(queries, request),
         )
 
+    def _mapped_view(self, queries: OldSide, request: Request) -> list[list[Match]]:
+        index, lacks = self.mapped or self.source, self.stored.name
+        return closest(self.store, index, queries.search_query, request, lacks)
+
+    def _old_view(
+        self, queries: OldSide, request: Request, lacks: str | None = None
+    ) -> list[list[Match]]:
+        return closest(self.store, self.source, _old_query(queries), request, lacks)
+
+    def _new_view(self, queries: OldSide, request: Request) -> list[list[Match]]:
+        return closest(self.store, self.stored, queries.stored_query, request)
+
     def _rescore(
-        self, queries: OldSide, lists: _Lists, k: int, coverage: float
+        self,
+        queries: OldSide,
+        ids: Sequence[Id],
+        k: int,
+        coverage: float,
+        only: HitSide | None = None,
     ) -> list[list[Candidate]]:
-        """The k best of all candidates for each query."""
-        scored = list(self._scored(queries, lists.ids(), coverage))
+        """The k best of all candidates for each query, or of those on one side only."""
+        scored = [
+            group for group in self._scored(queries, ids, coverage) if only in (None, group[0])
+        ]
         if not scored:
             return [[] for _ in queries.search_query]
         items = [item for _, group, _ in scored for item in group]
@@ -157,6 +180,11 @@ class TwoViews:
     def _hubs_of(self, queries: OldSide, items: Sequence[Item]) -> NDArray[np.float64]:
         assert queries.upgrade.offset is not None
         return self.hubs.of(items, queries.upgrade.offset)
+
+
+def _ids(views: Iterable[Sequence[Sequence[Match]]]) -> list[Id]:
+    found = {match.id for view in views for matches in view for match in matches}
+    return sorted(found, key=id_order)
 
 
 def over_fetch(k: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable, Mapping
 
 from crossfade.stores import Id
@@ -20,22 +21,24 @@ class DemandLevels:
     An item at place r of a query's answer counts 1/r²: what is first matters, and a query that
     is answered by backfilled items wants little. A level is half an octave, so a queue on disk
     is written some times an item, however often it is wanted. The 200,000 items that were wanted
-    last are remembered.
+    last are remembered. May be used by several threads.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._demand: dict[Id, float] = {}
 
     def count(self, wanted: Iterable[Mapping[Id, int]]) -> dict[Id, int]:
         """Count what each query wants, ids to places; returns the levels that they are on now."""
         levels = {}
-        for places in wanted:
-            for id, place in places.items():
-                demand = self._demand.pop(id, 0.0) + place**-2.0
-                self._demand[id] = demand  # the last one wanted is at the end
-                levels[id] = _level(demand)
-        while len(self._demand) > _MOST_ITEMS:
-            del self._demand[next(iter(self._demand))]
+        with self._lock:
+            for places in wanted:
+                for id, place in places.items():
+                    demand = self._demand.pop(id, 0.0) + place**-2.0
+                    self._demand[id] = demand  # the last one wanted is at the end
+                    levels[id] = _level(demand)
+            while len(self._demand) > _MOST_ITEMS:
+                del self._demand[next(iter(self._demand))]
         return levels
 
 

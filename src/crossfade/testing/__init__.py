@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from crossfade.testing.crash import CrashedRun, die_at, run_script
 from crossfade.testing.encoders import FakeEncoder, encoded_ids
+from crossfade.testing.filled import encoder_of, fill
 from crossfade.testing.postgres import PostgresServer
-from crossfade.testing.reference import Embedded, expected_ids
+from crossfade.testing.reference import Embedded, expected_candidates, expected_ids
 from crossfade.testing.shifted_world import ShiftedWorld
 from crossfade.testing.upgrades import make_upgrade
 from crossfade.testing.worlds import World, make_world
@@ -30,7 +31,10 @@ __all__ = [
     "World",
     "die_at",
     "encoded_ids",
+    "encoder_of",
+    "expected_candidates",
     "expected_ids",
+    "fill",
     "make_upgrade",
     "make_world",
     "run_script",

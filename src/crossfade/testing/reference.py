@@ -12,7 +12,7 @@ from crossfade.embeddings import FloatArray, unit_rows
 from crossfade.stores import Id, id_order
 from crossfade.upgrade import Upgrade
 
-__all__ = ["Embedded", "expected_ids"]
+__all__ = ["Embedded", "expected_candidates", "expected_ids"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,21 @@ def expected_ids(
         listed = {id: value for id, value in scores.items() if value is not None}
         found.append(sorted(listed, key=lambda id: (-listed[id], id_order(id)))[:k])
     return found
+
+
+def expected_candidates(
+    upgrade: Upgrade, items: Mapping[Id, Embedded], query_new: Any, query_old: Any | None, n: int
+) -> list[Id]:
+    """The n best not yet backfilled items of one query: by both models, or without the old one's
+    embedding by the mapped view alone."""
+    mode = "one-encoder" if query_old is None else "two-encoder"
+    side = upgrade.old_side(query_new, query_old, mode)
+    scores = {}
+    for id, item in items.items():
+        if item.new is None and item.old is not None:
+            mapped = None if upgrade.mapped is None else upgrade.map_items(item.old)
+            scores[id] = float(side.scores(item.old[None], mapped)[0, 0])
+    return sorted(scores, key=lambda id: (-scores[id], id_order(id)))[:n]
 
 
 class _Scorer:

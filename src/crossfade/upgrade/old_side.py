@@ -66,6 +66,11 @@ class OldSide:
         """
         return self._combiner.old_side(self.calibrated(searched), old)
 
+    @property
+    def depends_on_coverage(self) -> bool:
+        """Whether scores of backfilled items depend on how many there are."""
+        return self.two_encoder is not None or self.hub_share(0.0) > 0.0
+
     def hub_share(self, coverage: float) -> float:
         """How much a backfilled item's own hubness counts at this coverage: 0 for not at all."""
         offset = self.upgrade.offset

@@ -340,7 +340,7 @@ class Upgrade:
 
         Args:
             query_new: ``(q, d_new)``; query_old: ``(q, d_old)``, needed in two-encoder mode
-                and by upgrades without a map or with an interpolated query.
+                and by upgrades without a map or with an interpolated query; checked if given.
 
         Raises:
             InvalidInput: the mode needs ``query_old`` and there is none, the upgrade has no
@@ -354,14 +354,17 @@ class Upgrade:
                 f"method {self.method!r} in {mode.value} mode needs the old model's embedding of "
                 "the query as well: give query_old"
             )
-        old = unit_rows(query_old, dim=self.source.dim, name="query_old") if needs_old else None
+        old = None
+        if query_old is not None:
+            old = unit_rows(query_old, dim=self.source.dim, name="query_old")
         new = unit_rows(query_new, dim=self.target.dim, name="query_new")
         if old is not None and len(old) != len(new):
             raise InvalidInput(f"query_old has {len(old)} rows, query_new {len(new)}")
         stored_query = self.store_new(new)
         mapped_query = self.psi(new) if self.psi else stored_query if self.forward else old
         assert mapped_query is not None
-        if self.interpolation is not None and old is not None:
+        if self.interpolation is not None:
+            assert old is not None
             mapped_query = self.interpolation(old, mapped_query)
         two = self.two_encoder if mode is Mode.TWO_ENCODER else None
         weights = None
