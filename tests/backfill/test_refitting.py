@@ -1,7 +1,6 @@
 """A job that fits the forward map again on its way."""
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import crashing_refit
@@ -84,7 +83,7 @@ def test_it_can_be_left_out() -> None:
 @pytest.mark.parametrize("refit", [True, False])
 def test_some_items_come_first_at_random_only_where_the_map_is_fitted_again(refit: bool) -> None:
     order = "short_mapped_first"
-    ordered_by = UPGRADE if refit else replace(UPGRADE, refit=None)
+    ordered_by = UPGRADE if refit else UPGRADE.without_refits()
     wanted = GALLERY.ids[backfill_order(order, GALLERY, ordered_by, seed=3)].tolist()
     moved: list[int] = []
 
@@ -99,7 +98,7 @@ def test_some_items_come_first_at_random_only_where_the_map_is_fitted_again(refi
     assert (wanted == GALLERY.ids[shorter].tolist()) is not refit
     metrics = [
         evaluate(one, GALLERY, WORLD.queries, order=order, seed=3, refit=False).metrics
-        for one in (UPGRADE, replace(UPGRADE, refit=None))
+        for one in (UPGRADE, UPGRADE.without_refits())
     ]
     assert metrics[0] == metrics[1]
 

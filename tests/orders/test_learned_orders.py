@@ -145,7 +145,7 @@ def test_where_the_map_is_fitted_again_some_items_come_first_at_random(
         keys = open_order(order, one, seed).score([*items, Item(-1, 1, {}, {})], order)
         return [row - 1 for row in np.argsort([keys[-1], *keys[:-1]], kind="stable").tolist()]
 
-    always = first_to_last(replace(upgrade, refit=None), 0)
+    always = first_to_last(upgrade.without_refits(), 0)
     draws = []
     for seed in range(2):
         key_of = random_keys(seed)

@@ -228,8 +228,8 @@ def test_what_a_map_repeats_counts_as_backfilled() -> None:
     assert half.two_encoder is not None and with_offset().two_encoder is not None
     rule = with_offset().two_encoder
     assert rule is not None
-    assert half.two_encoder.new_share(0.5) == pytest.approx(rule.new_share(0.75))
-    assert half.two_encoder.old_weight == pytest.approx(rule.weight / 2)
+    assert half.two_encoder.new_share(0.5, half.known) == pytest.approx(rule.new_share(0.75))
+    assert half.two_encoder.old_weight(half.known) == pytest.approx(rule.weight / 2)
     assert half.id == with_offset().id, "of a gallery, not of the artifact"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -291,9 +290,7 @@ class Backfill:
     def _scoring(self, job: JobRow) -> Scoring:
         upgrade = self.gallery.upgrade
         # Some orders go another way where the map is fitted again.
-        return open_order(
-            job.order, upgrade if self._refit else replace(upgrade, refit=None), job.seed
-        )
+        return open_order(job.order, upgrade if self._refit else upgrade.without_refits(), job.seed)
 
     def _crew(
         self,

@@ -74,7 +74,7 @@ def evaluate_merge(
     queries = gallery_set if query_set is None else query_set
     by_id = np.argsort(gallery_set.ids, kind="stable")
     scorer = GalleryScorer(calibrated, gallery_set, queries, by_id, Mode.ONE_ENCODER)
-    rows = backfill_order(order, gallery_set, replace(calibrated, refit=None), seed=seed)
+    rows = backfill_order(order, gallery_set, calibrated.without_refits(), seed=seed)
     return evaluate_scores(
         scorer,
         gallery_set,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,7 @@ def evaluate_with_side_information(
             f"information have {gallery.source.dim}; fit it on pairs with_side_information"
         )
     queries = gallery_set if query_set is None else query_set
-    rows = backfill_order(order, gallery, upgrade, seed=seed)
+    rows = backfill_order(order, gallery, upgrade.without_refits(), seed=seed)
     return evaluate_scores(
         _Scorer.of(upgrade, gallery_set, gallery, queries),
         gallery_set,
@@ -124,4 +124,4 @@ class _Scorer:
     def __call__(self, rows: NDArray[np.intp]) -> Scores:
         scores = self.with_side(rows)
         old_old = self.queries.old_rows(rows) @ self.plain_old.T
-        return Scores(scores.new, scores.old, scores.new_new, old_old)
+        return replace(scores, old_old=old_old)

@@ -34,7 +34,7 @@ class ScoreDistributions:
 
     Attributes:
         old_old, new_new: by either model alone: the two scales before the upgrade's maps.
-        old_side, new_side: as the merged list sees an item before and after its backfill.
+        old_side, new_side: as the merged list sees an item before its backfill, and at coverage 1.
     """
 
     old_old: PairScores

@@ -139,7 +139,7 @@ def evaluate_on_demand(
         raise InvalidInput(f"n is {n}, wanted items to re-extract, from 0")
     if not all(0.0 <= at <= 1.0 for at in coverage):
         raise InvalidInput(f"coverage is {list(coverage)}, wanted values from 0 to 1")
-    rows = backfill_order(order, gallery_set, replace(upgrade, refit=None), seed=seed)
+    rows = backfill_order(order, gallery_set, upgrade.without_refits(), seed=seed)
     turn = _turns(gallery_set, rows)
     sums = [_Sums() for _ in coverage]
     for part in score_queries(

@@ -81,7 +81,7 @@ def evaluate(
     _check_set("gallery", gallery_set, upgrade)
     _check_set("query", queries, upgrade)
     by_id = np.argsort(gallery_set.ids, kind="stable")
-    ordered_by = upgrade if refit else replace(upgrade, refit=None)
+    ordered_by = upgrade if refit else upgrade.without_refits()
     rows_in_order = backfill_order(order, gallery_set, ordered_by, seed=seed)
     columns = np.empty_like(by_id)
     columns[by_id] = np.arange(len(by_id))

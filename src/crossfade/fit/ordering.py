@@ -152,7 +152,7 @@ def _added_areas(
 ) -> NDArray[np.float64]:
     """What an order adds to the area under each query's curve, ``(q,)``."""
     scores = held_out_scores(upgrade, items, queries)
-    upgrade = replace(upgrade, refit=None)  # nothing is fitted again here
+    upgrade = upgrade.without_refits()
 
     def areas(by: str, order_seed: int) -> NDArray[np.float64]:
         rows = backfill_order(by, items, upgrade, seed=order_seed)

@@ -118,4 +118,5 @@ class OldSide:
                 old=self.old_query @ rule.reference_old.T,
                 new=self.stored_query @ stored.T,
             ),
+            self.upgrade.known,
         )

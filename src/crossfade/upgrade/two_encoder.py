@@ -44,18 +44,18 @@ class TwoEncoder:
         new_weight: w_new, its share at coverage 0 for one that is, 0 to 1.
         reference_old: ``(m, d_old)`` old embeddings of a fixed sample of items.
         reference_new: ``(m, d_new)`` new embeddings of the same items.
-        known: share of the gallery whose new vectors the map repeats, 0 to 1. Those items count as
-            backfilled, so that a backfill that brings nothing new changes nothing either.
+
+    Where a map repeats the new vectors of a share of the gallery (``known``, 0 to 1), those items
+    count as backfilled, so that a backfill that brings nothing new changes nothing either.
     """
 
     weight: float
     new_weight: float
     reference_old: FloatArray
     reference_new: FloatArray
-    known: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("weight", "new_weight", "known"):
+        for name in ("weight", "new_weight"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidInput(f"two-encoder {name} is {getattr(self, name)}, wanted 0 to 1")
         if len(self.reference_old) < 2 or len(self.reference_old) != len(self.reference_new):
@@ -64,19 +64,13 @@ class TwoEncoder:
                 f"{len(self.reference_new)} new rows, wanted as many of both, at least 2"
             )
 
-    def new_share(self, coverage: float) -> float:
+    def new_share(self, coverage: float, known: float = 0.0) -> float:
         """w_c: the old query's share for a backfilled item at this coverage."""
-        return float(self.new_weight * ((1.0 - self.known) * (1.0 - coverage)) ** _FADE)
+        return float(self.new_weight * ((1.0 - known) * (1.0 - coverage)) ** _FADE)
 
-    @property
-    def old_weight(self) -> float:
+    def old_weight(self, known: float) -> float:
         """The old query's share for an item that is not backfilled."""
-        return self.weight * (1.0 - self.known)
-
-    @property
-    def fitted_tail(self) -> float:
-        """By how much the map's scores of what it was fitted on reach too high."""
-        return float(_FITTED_TAIL ** (1.0 - self.known))
+        return self.weight * (1.0 - known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,27 +99,30 @@ class Combiner:
 
     Args:
         sample: the same queries' scores over the rule's sample.
+        known: the share of the gallery whose new vectors the map repeats, 0 to 1.
     """
 
-    def __init__(self, rule: TwoEncoder, sample: SampleScores) -> None:
+    def __init__(self, rule: TwoEncoder, sample: SampleScores, known: float = 0.0) -> None:
         self._rule = rule
+        self._known = known
+        self._old_weight = rule.old_weight(known)
         self._mapped = score_scale(sample.mapped)
         self._old = score_scale(sample.old)
         self._new = score_scale(sample.new)
         self._sample_old = self._old.standard(sample.old)
         self._sample_new = self._new.standard(sample.new)
         self._new_tail = _tail(self._sample_new)
-        mixed = self._mixed_tail(self._mapped.standard(sample.mapped), rule.old_weight)
-        self._old_side_tail = mixed / rule.fitted_tail
+        mixed = self._mixed_tail(self._mapped.standard(sample.mapped), self._old_weight)
+        self._old_side_tail = mixed / _FITTED_TAIL ** (1.0 - known)
 
     def old_side(self, mapped: FloatArray, old: FloatArray) -> FloatArray:
         """Scores ``(q, n)`` of items that are not yet backfilled. They rise with either view."""
-        mixed = _mix(self._mapped.standard(mapped), self._old.standard(old), self._rule.old_weight)
+        mixed = _mix(self._mapped.standard(mapped), self._old.standard(old), self._old_weight)
         return self._on_new_scale(mixed / self._old_side_tail)
 
     def new_side(self, new: FloatArray, old: FloatArray, coverage: float) -> FloatArray:
         """Scores ``(q, n)`` of backfilled items. They rise with either view."""
-        share = self._rule.new_share(coverage)
+        share = self._rule.new_share(coverage, self._known)
         if share <= 0.0:
             return np.asarray(new, dtype=np.float32)
         mixed = _mix(self._new.standard(new), self._old.standard(old), share)

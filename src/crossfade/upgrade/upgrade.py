@@ -281,6 +281,10 @@ class Upgrade:
         forward = self.refit.forward(extra, self.forward)
         return None if forward is None else self.with_map(forward, self.refit.moments.n + extra.n)
 
+    def without_refits(self) -> Upgrade:
+        """This upgrade where its map is never fitted again; what it maps and scores is the same."""
+        return replace(self, refit=None)
+
     def with_map(self, forward: Transform, pairs: int) -> Upgrade:
         """This upgrade with another forward map, fitted on so many pairs."""
         rule, refit = self.two_encoder, self.refit
@@ -328,10 +332,7 @@ class Upgrade:
 
         Those items count as backfilled: for them there is nothing to make up for.
         """
-        rule = self.two_encoder
-        return replace(
-            self, known=share, two_encoder=None if rule is None else replace(rule, known=share)
-        )
+        return replace(self, known=share)
 
     def old_side(
         self, query_new: Any, query_old: Any | None = None, mode: Mode | str = Mode.ONE_ENCODER
