@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-RUNS = ROOT / "benchmarks" / "results" / "all-local" / "runs.jsonl"
+RESULTS = ROOT / "benchmarks" / "results"
 MERGES = {
     "rank_merge": "raw",
     "rank_merge+z_score": "z-score",
@@ -28,8 +28,7 @@ COLUMNS = (
 
 def test_the_table_of_gains_is_that_of_the_committed_runs() -> None:
     runs: dict[tuple[str, ...], dict[int, dict[str, Any]]] = defaultdict(dict)
-    for line in RUNS.read_text(encoding="utf-8").splitlines():
-        run = json.loads(line)
+    for run in runs_in("all-local/runs.jsonl"):
         runs[run["suite"], run["method"], run["mode"]][run["seed"]] = run
     rows = re.findall(r"^\| [^|]+ \(`([a-z0-9-]+)`\) \|(.*)\|$", README, re.MULTILINE)
     assert len(rows) == 14
@@ -48,8 +47,7 @@ def test_the_table_of_gains_is_that_of_the_committed_runs() -> None:
 
 def test_what_a_log_of_queries_gains_is_that_of_the_committed_runs() -> None:
     runs: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for line in RUNS.read_text(encoding="utf-8").splitlines():
-        run = json.loads(line)
+    for run in runs_in("all-local/runs.jsonl"):
         runs[run["suite"], run["method"], run["mode"]].append(run)
     rows = re.findall(r"^\| `([a-z0-9-]+)` \|(.*%.*)\|$", README, re.MULTILINE)
     logged = {suite for suite, method, _ in runs if method == "auto+queries"}
@@ -65,8 +63,7 @@ def test_what_a_log_of_queries_gains_is_that_of_the_committed_runs() -> None:
 
 def test_how_far_curves_fall_is_what_the_committed_runs_say() -> None:
     falls: dict[str, float] = defaultdict(float)
-    for line in RUNS.read_text(encoding="utf-8").splitlines():
-        run = json.loads(line)
+    for run in runs_in("all-local/runs.jsonl"):
         if run["mode"] == "two-encoder" and run["upgrade"][run["metric"]]:
             falls[run["method"]] = max(falls[run["method"]], run["drop"][run["metric"]])
     for method, words in (
@@ -80,9 +77,7 @@ def test_how_far_curves_fall_is_what_the_committed_runs_say() -> None:
 
 def test_what_small_gaps_gain_in_the_learned_order_is_that_of_the_committed_runs() -> None:
     shares: dict[str, list[float]] = defaultdict(list)
-    path = ROOT / "benchmarks" / "results" / "two-encoder-order" / "runs.jsonl"
-    for line in path.read_text(encoding="utf-8").splitlines():
-        run = json.loads(line)
+    for run in runs_in("two-encoder-order/runs.jsonl"):
         assert (run["order"], run["mode"], run["method"]) == ("auto", "two-encoder", "auto")
         if run["setting"] == "small gap":
             shares[run["suite"]].append(run["gain_share"][run["metric"]])
@@ -95,8 +90,7 @@ def test_what_small_gaps_gain_in_the_learned_order_is_that_of_the_committed_runs
 def test_what_labels_cost_at_rank_1_is_that_of_the_committed_runs() -> None:
     ends: dict[tuple[str, str], list[float]] = defaultdict(list)
     corrected: list[float] = []
-    for line in RUNS.read_text(encoding="utf-8").splitlines():
-        run = json.loads(line)
+    for run in runs_in("all-local/runs.jsonl"):
         ends[run["method"], run["suite"]].append(run["end_point"]["cmc@1"])
         if run["method"] == "refitted_contrastive":
             corrected.append(run["gain_share"][run["metric"]])
@@ -112,6 +106,38 @@ def test_what_labels_cost_at_rank_1_is_that_of_the_committed_runs() -> None:
     assert round(100 * sum(corrected) / len(corrected)) == int(text[3])
 
 
+def test_what_auto_gains_by_labels_is_that_of_the_committed_runs() -> None:
+    """Of classes that were fitted on, of unseen ones, and of those without labels."""
+    gained = {
+        (run["suite"], run["method"]): f"{100 * run['gain_share'][run['metric']]:.0f}"
+        for run in runs_in("labels/runs.jsonl")
+        if run["mode"] == "one-encoder"
+    }
+    text = re.search(r"([0-9]+) % on classes that were fitted on, ([0-9]+) % on unseen", README)
+    without = re.search(r"where it has ([0-9]+) % without them", README)
+    assert text is not None and without is not None
+    assert text[1] == gained["fashion-extended-class", "auto+labels"]
+    assert text[2] == gained["fashion-open-class", "auto+labels"]
+    assert without[1] == gained["fashion-open-class", "auto"]
+
+
+def test_auto_is_the_best_on_pairs_that_are_no_suite_or_within_half_a_point() -> None:
+    shares: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
+    for run in runs_in("other_pairs.jsonl"):
+        shares[run["pair"], run["encoders"]][run["method"]] = run["gain_share"]
+    assert len({pair for pair, _ in shares}) == 6 and "On six [pairs of text models" in README
+    both = [of_pair["auto"] for (_, encoders), of_pair in shares.items() if encoders == 2]
+    assert f"gains {100 * min(both):.0f} to {100 * max(both):.0f} % with two encoders" in README
+    for of_pair in shares.values():
+        assert len(of_pair) > 5
+        assert of_pair["auto"] >= max(of_pair.values()) - 0.005
+
+
+def runs_in(name: str) -> list[dict[str, Any]]:
+    lines = (RESULTS / name).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
 def expected(runs: list[dict[str, Any]]) -> str:
     """A cell: the mean gain share, and the worst point of all seeds."""
     if not runs:
@@ -123,17 +149,3 @@ def expected(runs: list[dict[str, Any]]) -> str:
 
 def mean_share(runs: list[dict[str, Any]]) -> float:
     return float(sum(run["gain_share"][run["metric"]] for run in runs) / len(runs))
-
-
-def test_auto_is_the_best_on_pairs_that_are_no_suite_or_within_half_a_point() -> None:
-    path = ROOT / "benchmarks" / "results" / "other_pairs.jsonl"
-    shares: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
-    for line in path.read_text(encoding="utf-8").splitlines():
-        run = json.loads(line)
-        shares[run["pair"], run["encoders"]][run["method"]] = run["gain_share"]
-    assert len({pair for pair, _ in shares}) == 6 and "On six [pairs of text models" in README
-    both = [of_pair["auto"] for (_, encoders), of_pair in shares.items() if encoders == 2]
-    assert f"gains {100 * min(both):.0f} to {100 * max(both):.0f} % with two encoders" in README
-    for of_pair in shares.values():
-        assert len(of_pair) > 5
-        assert of_pair["auto"] >= max(of_pair.values()) - 0.005
