@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from crossfade import Pairs
 
 Run = Callable[..., Any]
 
@@ -55,6 +58,26 @@ def test_the_order_of_words_is_free_and_tables_are_printed(run: Run, files: Path
     assert "ridge" in outcome.out
     assert "procrustes" in outcome.out
     assert "gain share" in outcome.out
+
+
+def test_another_folder_of_the_same_name_is_not_put_together_with_the_first(
+    run: Run, files: Path, tmp_path: Path
+) -> None:
+    first, other = (tmp_path / name / "mine" for name in ("a", "b"))
+    for folder, items in ((first, 120), (other, 100)):
+        folder.mkdir(parents=True)
+        shutil.copy(files / "fit.npz", folder)
+        Pairs.load(files / "gallery.npz").subset(range(items)).save(folder / "gallery.npz")
+    arguments = ("--methods=ridge", "--json", "--out", tmp_path / "out", "--seeds")
+    before = run("bench", first, *arguments, 2)
+    after = run("bench", other, *arguments, 1)
+    assert after.code == 0, after.err
+    assert [row["seeds"] for row in json.loads(after.out)] == [[0]]
+    assert "note: mine: 2 runs of other data under this name left out" in after.err
+    assert "2 runs of other data under this name" in (tmp_path / "out" / "tables.md").read_text()
+    again = run("bench", first, *arguments, 2)
+    assert json.loads(again.out) == json.loads(before.out), "the first is as it was"
+    assert len((tmp_path / "out" / "runs.jsonl").read_text().splitlines()) == 3
 
 
 def test_ignored_items_are_used(run: Run, files: Path) -> None:

@@ -23,7 +23,7 @@ from crossfade.bench import (
 )
 from crossfade.bench.measure import EVERY_METHOD, check_method
 from crossfade.bench.packages import require
-from crossfade.bench.report import RESULTS
+from crossfade.bench.report import RESULTS, other_data
 from crossfade.bench.suites import one_file
 from crossfade.bench.summary import Group, groups_of
 from crossfade.cli.output import fit_progress, message, print_json, print_table, query_progress
@@ -124,12 +124,22 @@ def run(
     finally:
         if ledger.runs:
             message(f"tables and plots: {write_bench_report(ledger)}")
-    names = {suite.name for suite in plan.suites}
-    groups = [group for group in groups_of(ledger.runs) if group.suite in names]
+    names = [suite.name for suite in plan.suites]
+    for name in names:
+        if others := ledger.left_out[name, quick]:
+            message(
+                f"note: {name}: {other_data(others)}; give your data another name, or another "
+                "--out, to have tables of both"
+            )
+    groups = [
+        group
+        for group in groups_of(ledger.present)
+        if group.suite in names and group.quick == quick
+    ]
     if json:
-        print_json([group.to_json() for group in groups if group.quick == quick])
+        print_json([group.to_json() for group in groups])
     else:
-        _print_groups([group for group in groups if group.quick == quick])
+        _print_groups(groups)
 
 
 @bench.command("list")

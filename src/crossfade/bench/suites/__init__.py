@@ -77,7 +77,12 @@ def _named(name: str) -> list[Suite]:
 def _own_folder(folder: Path) -> Suite:
     DataSet.check(folder)
     judged, logged = ((folder / name).exists() for name in ("qrels.txt", LOG_FILE))
-    return _own(folder, lambda _: DataSet.load(folder), judged=judged, logged=logged)
+
+    def build(_: BuildPlan) -> DataSet:
+        data = DataSet.load(folder)
+        return replace(data, source=data.fingerprint())
+
+    return _own(folder, build, judged=judged, logged=logged)
 
 
 def _own(
