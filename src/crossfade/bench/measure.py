@@ -16,6 +16,7 @@ from crossfade.bench.dataset import DataSet
 from crossfade.embeddings import Pairs
 from crossfade.errors import InvalidInput
 from crossfade.evaluation import METRICS, EvaluationResult, evaluate
+from crossfade.evaluation.figures import has_gain
 from crossfade.fit.api import fit
 from crossfade.fit.methods import METHODS, method_named
 from crossfade.fit.settings import ProgressCallback
@@ -149,7 +150,10 @@ def measure(
         "coverage": result["coverage"],
         "curve": {name: _rounded(result["metrics"][name]) for name in METRICS},
         **{name: _rounded_values(result[name]) for name in _FIGURES},
-        "upgrade": {name: result["new_new"][name] > result["old_old"][name] for name in METRICS},
+        "upgrade": {
+            name: has_gain(old_old=result["old_old"][name], new_new=result["new_new"][name])
+            for name in METRICS
+        },
         "negative_flips": _rounded(result["negative_flips"]),
         "negative_flips_consecutive": _rounded(result["negative_flips_consecutive"]),
     }

@@ -150,7 +150,8 @@ class _Session:
         seconds = time.monotonic() - started + figures["fit_seconds"]
         self._done(step, seconds)
         share, worst = figures["gain_share"][suite.metric], figures["worst_point"][suite.metric]
-        shown = "no gain to share" if share is None else f"gain share {share:.1%}"
+        gains = figures["upgrade"][suite.metric]
+        shown = f"gain share {share:.1%}" if gains else "no gain to share"
         self.narrator.say(f"{step}: {shown}, worst point {worst:+.4f}; {self._left.describe()}")
 
     def _is_missing(self, step: Step, identity: Identity) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -98,12 +99,12 @@ def _section(title: str, groups: Sequence[Group], plot: str, others: int) -> Ite
 
 
 def _row(group: Group) -> tuple[str, ...]:
-    share = group.figure("gain_share")
+    share, spread = group.shown_gain_share
     return (
         group.name,
         str(len(group.runs)),
         f"{group.figure('old_old').mean():.3f} → {group.figure('new_new').mean():.3f}",
-        f"{percent(share.mean())} ± {100 * share.std():.1f}",
+        percent(share) if math.isnan(share) else f"{percent(share)} ± {100 * spread:.1f}",
         signed(group.figure("worst_point").min()),
         f"{group.figure('drop').max():.3f} ({group.mean_curve_drop:.3f})",
         signed(group.figure("end_point").mean()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import groupby
@@ -249,11 +250,11 @@ def _print_groups(groups: list[Group]) -> None:
 
 
 def _cells(group: Group) -> list[str]:
-    share = group.figure("gain_share")
+    share, spread = group.shown_gain_share
     return [
         group.name,
         str(len(group.runs)),
-        f"{share.mean():.1%} ± {100 * share.std():.1f}",
+        "-" if math.isnan(share) else f"{share:.1%} ± {100 * spread:.1f}",
         f"{group.figure('worst_point').min():+.3f}",
         f"{group.figure('drop').max():.3f}",
         f"{group.figure('end_point').mean():+.3f}",

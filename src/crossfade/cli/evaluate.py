@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,8 @@ from crossfade.embeddings import Pairs, Qrels
 from crossfade.errors import CrossfadeError
 from crossfade.evaluation import EvaluationResult, check_order, results_to_json, write_report
 from crossfade.evaluation import evaluate as evaluate_upgrade
-from crossfade.evaluation.metrics import check_metric
+from crossfade.evaluation.figures import has_gain
+from crossfade.evaluation.metrics import check_metric, metric_for
 from crossfade.evaluation.report.summary import verdict
 from crossfade.evaluation.report.write import check_report_folder
 from crossfade.fit.api import fit as fit_pairs
@@ -22,7 +24,7 @@ from crossfade.upgrade import Mode, Upgrade
 
 __all__ = ["evaluate"]
 
-_FIGURES = ("gain_share", "worst_point", "drop", "end_point")
+_FIGURES = ("shown_gain_share", "worst_point", "drop", "end_point")
 
 
 def evaluate(
@@ -49,7 +51,10 @@ def evaluate(
     pairs: Annotated[
         Path | None, typer.Option(help="Pairs to fit compared methods on; default: the upgrade's.")
     ] = None,
-    metric: Annotated[str, typer.Option(help="The metric of the printed table.")] = "map",
+    metric: Annotated[
+        str | None,
+        typer.Option(help="Of table and verdict; default: mrr with qrels, map with labels."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="Folder for JSON, Markdown, plots and an HTML page.")
@@ -60,7 +65,7 @@ def evaluate(
     Example: crossfade evaluate upgrade/ --gallery g.npz --queries q.npz --compare rank_merge
     """
     # Found out before minutes of fitting and ranking, not after.
-    check_metric(metric)
+    shown = check_metric(metric or metric_for(judged=qrels is not None))
     check_order(order)
     if report is not None:
         check_report_folder(report)
@@ -84,12 +89,12 @@ def evaluate(
                 on_progress=progress,
             )
     if report is not None:
-        write_report(results, report, primary=metric)
+        write_report(results, report, primary=shown)
         message(f"report: {report / 'index.html'}")
     if json:
         print_json(results_to_json(results, compared=bool(compare)))
     else:
-        _print_results(results, metric)
+        _print_results(results, shown)
 
 
 def _candidates(
@@ -142,7 +147,7 @@ def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None
         message(f"note: {counts.skipped} queries, to which nothing here is relevant, are left out")
     if counts.own_left_out:
         message(f"note: {counts.own_left_out} queries have an item's id and leave that item out")
-    if first.new_new[metric] <= first.old_old[metric]:
+    if not has_gain(old_old=first.old_old[metric], new_new=first.new_new[metric]):
         message(f"note: {verdict(first, metric).sentence}")
     print_table(
         f"{metric}: old/old {first.old_old[metric]:.4f}, new/new {first.new_new[metric]:.4f}; "
@@ -163,5 +168,8 @@ def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None
 
 def _row(name: str, result: EvaluationResult, metric: str) -> list[str]:
     share, *others = (getattr(result, figure)[metric] for figure in _FIGURES)
-    shown = f"{share:.1%}" if result.new_new[metric] > result.old_old[metric] else "-"
-    return [name, shown, *(f"{value:+.4f}" for value in others)]
+    return [
+        name,
+        "-" if math.isnan(share) else f"{share:.1%}",
+        *(f"{value:+.4f}" for value in others),
+    ]

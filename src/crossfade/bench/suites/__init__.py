@@ -18,7 +18,7 @@ from crossfade.bench.suite import (
 )
 from crossfade.bench.suites import emoji, fashion, one_file, paper, stamps, text, wesnoth
 from crossfade.errors import InvalidInput
-from crossfade.evaluation.metrics import check_metric
+from crossfade.evaluation.metrics import check_metric, metric_for
 
 __all__ = ["ALL", "ALL_LOCAL", "suites_named"]
 
@@ -98,7 +98,7 @@ def _own(
         family="own",
         summary=f"your own data, {path}",
         setting=Setting.OWN,
-        metric="mrr" if judged else "map",
+        metric=metric_for(judged=judged),
         methods=(*WITHOUT_LABELS, *((WITH_QUERIES,) if logged else ()), *WITH_LABELS),
         build=whole,
     )
