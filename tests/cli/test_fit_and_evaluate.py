@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,24 @@ def test_a_worse_model_is_said_to_be_no_gain_by_every_command(run: Run, files: P
     for outcome in (evaluated, bench):
         (row,) = [line for line in outcome.out.splitlines() if line.startswith("│ ridge")]
         assert " - │" in row
+
+
+def test_a_gallery_that_was_fitted_on_is_told_in_one_line_by_every_command(
+    run: Run, files: Path, upgrade: Path
+) -> None:
+    told = "240 of 240 gallery items are among the pairs"
+    own = ("--gallery", files / "fit.npz")
+    outcome = run("evaluate", upgrade, *own, "--compare", "ridge", "rank_merge", "--json")
+    (line,) = [line for line in outcome.err.splitlines() if told in line]
+    assert line.startswith("note: forward_ridge, ridge: ")
+    assert told not in run("evaluate", upgrade, "--gallery", files / "gallery.npz").err
+    assessed = run("assess", files / "fit.npz", "--gallery", files / "fit.npz", "--methods=ridge")
+    assert told in assessed.out
+    (files / "own").mkdir()
+    for name in ("fit.npz", "gallery.npz"):
+        shutil.copy(files / "fit.npz", files / "own" / name)
+    bench = run("bench", files / "own", "--methods=ridge", "--seeds=1", "--out", files / "out")
+    assert f"own, seed 0: {told}" in bench.err
 
 
 @pytest.mark.parametrize(

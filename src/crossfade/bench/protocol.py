@@ -24,6 +24,7 @@ from crossfade.bench.plan import BenchPlan, Step
 from crossfade.bench.suite import BuildPlan, Suite
 from crossfade.bench.timing import TimeLeft
 from crossfade.errors import BenchIncomplete, CrossfadeError
+from crossfade.evaluation.overlap import count_shared, overlap_sentence
 from crossfade.fit.settings import FitProgress
 from crossfade.upgrade import Upgrade
 
@@ -91,6 +92,10 @@ class _Session:
             f"{suite.name}, seed {seed}: {len(data.fit):,} pairs to fit on, "
             f"{len(data.gallery):,} items in the gallery"
         )
+        if shared := count_shared(data.fit, data.gallery):
+            self.narrator.say(
+                f"{suite.name}, seed {seed}: {overlap_sentence(shared, len(data.gallery))}"
+            )
         return data
 
     def _run_method(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from crossfade.evaluation import EvaluationResult, check_order, results_to_json,
 from crossfade.evaluation import evaluate as evaluate_upgrade
 from crossfade.evaluation.figures import has_gain
 from crossfade.evaluation.metrics import check_metric, metric_for
+from crossfade.evaluation.overlap import count_fitted, overlap_sentence
 from crossfade.evaluation.report.summary import verdict
 from crossfade.evaluation.report.write import check_report_folder
 from crossfade.fit.api import fit as fit_pairs
@@ -73,12 +75,15 @@ def evaluate(
     gallery_set = Pairs.load(gallery)
     query_set = None if queries is None else Pairs.load(queries)
     judgements = None if qrels is None else Qrels.load(qrels)
-    candidates = _candidates(compare or [], loaded, pairs, gallery_set, seed)
+    own_pairs, why_not = _own_pairs(loaded)
+    own = _Candidate(loaded, own_pairs)
+    compared = _candidates(compare or [], own, why_not, pairs, gallery_set, seed)
+    candidates = {loaded.method: own, **compared}
     results: dict[str, EvaluationResult] = {}
-    for name, candidate in {loaded.method: loaded, **candidates}.items():
+    for name, candidate in candidates.items():
         with query_progress(f"evaluating {name}") as progress:
             results[name] = evaluate_upgrade(
-                candidate,
+                candidate.upgrade,
                 gallery_set,
                 query_set,
                 qrels=judgements,
@@ -88,6 +93,8 @@ def evaluate(
                 mode=mode,
                 on_progress=progress,
             )
+    # Not before: a gallery of another width is refused by now.
+    _tell_overlap(candidates, gallery_set)
     if report is not None:
         write_report(results, report, primary=shown)
         message(f"report: {report / 'index.html'}")
@@ -97,47 +104,74 @@ def evaluate(
         _print_results(results, shown)
 
 
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """What is measured, and the pairs that it was fitted on, where they are at hand."""
+
+    upgrade: Upgrade
+    pairs: Pairs | None
+
+
 def _candidates(
-    names: list[str], upgrade: Upgrade, pairs: Path | None, gallery: Pairs, seed: int
-) -> dict[str, Upgrade]:
+    names: list[str],
+    own: _Candidate,
+    why_not: str | None,
+    pairs: Path | None,
+    gallery: Pairs,
+    seed: int,
+) -> dict[str, _Candidate]:
     """Compared methods, fitted on the upgrade's own pairs; or saved upgrades."""
-    candidates: dict[str, Upgrade] = {}
-    fitting: Pairs | None = None
+    candidates: dict[str, _Candidate] = {}
+    upgrade, fitting = own.upgrade, None
     for name in names:
         if name == upgrade.method:
             continue  # it is measured as it is
         if name != "auto" and name not in METHODS and Path(name).is_dir():
-            candidates[name] = Upgrade.load(name)
+            saved = Upgrade.load(name)
+            candidates[name] = _Candidate(saved, _own_pairs(saved)[0])
             continue
         if fitting is None:
-            fitting = _fitting_pairs(upgrade, pairs, gallery)
+            fitting = own.pairs if pairs is None else Pairs.load(pairs)
+        if fitting is None:
+            fitting = gallery
+            if why_not is not None:
+                message(f"note: {why_not}")
+            message(
+                "warning: compared methods are fitted on the gallery that they are measured on, "
+                "which flatters them; give --pairs to fit them on other items"
+            )
         needs_labels = name != "auto" and method_named(name).needs_labels
         use_labels = needs_labels or upgrade.report.get("labels_used", False)
         used = fitting if use_labels else fitting.without_labels()
         with fit_progress() as progress:
-            candidates[name] = fit_pairs(used, name, progress=progress, seed=seed)
+            fitted = fit_pairs(used, name, progress=progress, seed=seed)
+        candidates[name] = _Candidate(fitted, fitting)
     return candidates
 
 
-def _fitting_pairs(upgrade: Upgrade, pairs: Path | None, gallery: Pairs) -> Pairs:
-    if pairs is not None:
-        return Pairs.load(pairs)
+def _own_pairs(upgrade: Upgrade) -> tuple[Pairs | None, str | None]:
+    """The pairs that an upgrade was fitted on, or why they can't be had, if they once were."""
     recorded = upgrade.report.get("pairs_file")
-    if recorded is not None:
-        try:
-            own = Pairs.load(recorded)
-        except CrossfadeError:
-            message(f"note: the upgrade's own pairs, {recorded}, can't be read any more")
-        else:
-            fingerprints = {own.fingerprint(), own.without_labels().fingerprint()}
-            if upgrade.report.get("data_sha256") in fingerprints:
-                return own
-            message(f"note: {recorded} is not the data that the upgrade was fitted on any more")
-    message(
-        "warning: compared methods are fitted on the gallery that they are measured on, which "
-        "flatters them; give --pairs to fit them on other items"
-    )
-    return gallery
+    if recorded is None:
+        return None, None
+    try:
+        own = Pairs.load(recorded)
+    except CrossfadeError:
+        return None, f"the upgrade's own pairs, {recorded}, can't be read any more"
+    fingerprints = {own.fingerprint(), own.without_labels().fingerprint()}
+    if upgrade.report.get("data_sha256") in fingerprints:
+        return own, None
+    return None, f"{recorded} is not the data that the upgrade was fitted on any more"
+
+
+def _tell_overlap(candidates: Mapping[str, _Candidate], gallery: Pairs) -> None:
+    """Which of them were fitted on how many of the items that they are measured on."""
+    names: dict[int, list[str]] = {}
+    for name, one in candidates.items():
+        if shared := count_fitted(one.upgrade, gallery, one.pairs):
+            names.setdefault(shared, []).append(name)
+    for shared, fitted in names.items():
+        message(f"note: {', '.join(fitted)}: {overlap_sentence(shared, len(gallery))}")
 
 
 def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None:
