@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from crossfade import Pairs
+from crossfade.bench.dataset import FILES
 
 Run = Callable[..., Any]
 
@@ -103,6 +104,8 @@ def test_list_shows_every_suite(run: Run) -> None:
     [
         (("nothing",), "no suite and no folder or .npz file 'nothing'"),
         (("emoji", "--methods", "magic"), "unknown method 'magic'"),
+        (("emoji", "--methods", "magic"), "auto, auto+labels, auto+queries; with +queries"),
+        (("emoji", "--methods", "auto+magic"), "unknown suffix 'magic' of auto"),
         (("emoji", "--orders", "magic"), "unknown order 'magic'"),
         (("emoji", "--metric", "magic"), "unknown metric 'magic'"),
         (("emoji", "--seeds", "0"), "--seeds"),
@@ -115,6 +118,23 @@ def test_bad_input_is_refused_before_anything_is_written(
     assert outcome.code == 2
     assert told in outcome.err
     assert not (tmp_path / "out").exists()
+
+
+def test_help_shows_how_a_users_own_data_is_laid_out(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = run("bench", "--help").out
+    for words in (
+        "crossfade bench FOLDER --out DIR",
+        "crossfade bench FILE.npz --out DIR",
+        "ids (n,), old (n, d_old), new (n, d_new)",
+        "gallery_ids, gallery_old, gallery_new",
+        "query_old, query_new, relevant",
+    ):
+        assert words in shown
+    lines = [line.strip() for line in shown.splitlines()]
+    assert {*FILES} <= {*lines}, "each file has a line"
 
 
 def test_export_writes_what_the_suite_is_measured_on(run: Run, files: Path) -> None:

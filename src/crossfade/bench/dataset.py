@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,18 @@ import numpy as np
 from crossfade.embeddings import IgnoredItems, Pairs, Qrels, QueryLog
 from crossfade.errors import DataFileError
 
-__all__ = ["LOG_FILE", "DataSet", "Identity"]
+__all__ = ["FILES", "LOG_FILE", "DataSet", "Identity"]
 
 LOG_FILE = "log.npz"
+FILES: Mapping[str, str] = {
+    "fit.npz": "fitted on: ids (n,), old (n, d_old), new (n, d_new), labels (n,) if any",
+    "gallery.npz": "searched: the same arrays",
+    "queries.npz": "optional: the same arrays; without it the gallery's items ask",
+    "qrels.txt": "optional: lines 'query_id 0 gallery_id relevance'; without it labels tell",
+    "ignored.txt": "optional: lines 'query_id gallery_id', items that no ranking counts",
+    LOG_FILE: "optional: other queries, new (m, d_new), old (m, d_old) if any, no ids",
+}
+"""What a folder of a user's own holds."""
 _FORMS = ("{}.npz", "{}.parquet", "{}")
 
 
@@ -92,8 +102,9 @@ class DataSet:
         if fit is None or gallery is None:
             name = "fit" if fit is None else "gallery"
             raise DataFileError(
-                f"{folder} holds no {name}.npz; wanted fit.npz and gallery.npz (arrays ids, old, "
-                "new, labels?), and optionally queries.npz, qrels.txt, ignored.txt, log.npz"
+                f"{folder} holds no {name}.npz; wanted {' and '.join([*FILES][:2])} (arrays ids, "
+                f"old, new, labels?), and optionally {', '.join([*FILES][2:])}; `crossfade bench "
+                "--help` says what is in them"
             )
         return fit, gallery
 

@@ -18,7 +18,7 @@ from crossfade.errors import InvalidInput
 from crossfade.evaluation import METRICS, EvaluationResult, evaluate
 from crossfade.evaluation.figures import has_gain
 from crossfade.fit.api import fit
-from crossfade.fit.methods import METHODS, method_named
+from crossfade.fit.methods import METHODS
 from crossfade.fit.settings import ProgressCallback
 from crossfade.upgrade import Mode, Upgrade
 
@@ -55,14 +55,18 @@ def check_method(name: str) -> str:
     Raises:
         InvalidInput: it is not.
     """
-    if not is_method(name):
-        base, _, suffix = name.partition("+")
-        if base == "auto" or method_named(base):
-            raise InvalidInput(
-                f"unknown suffix {suffix!r} of {base}; choose one of {', '.join(_MERGES)}, or "
-                "queries, or auto+labels"
-            )
-    return name
+    if is_method(name):
+        return name
+    base, _, suffix = name.partition("+")
+    if is_method(base):
+        raise InvalidInput(
+            f"unknown suffix {suffix!r} of {base}; choose one of {', '.join(_MERGES)}, or "
+            "queries, or auto+labels"
+        )
+    raise InvalidInput(
+        f"unknown method {name!r}; choose of {', '.join(EVERY_METHOD)}; with +{_QUERIES} most "
+        "methods with a forward map use a log of queries"
+    )
 
 
 def is_method(name: str) -> bool:

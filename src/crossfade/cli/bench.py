@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +22,7 @@ from crossfade.bench import (
     suites_named,
     write_bench_report,
 )
+from crossfade.bench.dataset import FILES
 from crossfade.bench.measure import EVERY_METHOD, check_method
 from crossfade.bench.packages import require
 from crossfade.bench.report import RESULTS, other_data
@@ -52,15 +53,29 @@ class _SuiteFirst(TyperGroup):
         return super().parse_args(ctx, ["run", *args] if args and args[0] not in known else args)
 
 
+def _layout(title: str, parts: Mapping[str, str]) -> str:
+    # The mark keeps the lines of a paragraph apart.
+    lines = [line for name, what in parts.items() for line in (f"  {name}", f"    {what}")]
+    return "\n".join(["\b", title, *lines])
+
+
+_HELP = "\n\n".join(
+    [
+        "Measure methods on real model pairs, or on your own data.",
+        "\b\n"
+        "crossfade bench SUITE... --out DIR    a name or a family, of `bench list`\n"
+        f"crossfade bench {ALL_LOCAL} --out DIR   all that need no data of yours\n"
+        "crossfade bench FOLDER --out DIR      your own data, in a folder\n"
+        "crossfade bench FILE.npz --out DIR    your own data, in one file\n"
+        "crossfade bench run --help            all options",
+        _layout("FOLDER (pairs may be .parquet or folders of .npy as well):", FILES),
+        _layout("FILE.npz, of which each seed draws what is fitted on:", one_file.ARRAYS),
+    ]
+)
 bench = typer.Typer(
     cls=_SuiteFirst,
     no_args_is_help=True,
-    help=(
-        "Measure methods on real model pairs: `crossfade bench SUITE`, a suite being a name or "
-        "family that `crossfade bench list` shows, all-local, or a folder of your own with "
-        "fit.npz, gallery.npz, and optionally queries.npz, qrels.txt, ignored.txt, "
-        f"log.npz; or one .npz file with {one_file.FORM}."
-    ),
+    help=_HELP,
 )
 
 
@@ -68,7 +83,11 @@ bench = typer.Typer(
 def run(
     suites: Annotated[
         list[str],
-        typer.Argument(metavar="SUITE...", help="Names, families, all-local, folders, .npz files."),
+        typer.Argument(
+            metavar="SUITE...",
+            help="Names, families, all-local, folders, .npz files; `crossfade bench --help` "
+            "shows how your own are laid out.",
+        ),
     ],
     methods: Annotated[
         list[str] | None,

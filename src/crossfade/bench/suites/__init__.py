@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from crossfade.bench.dataset import LOG_FILE, DataSet
+from crossfade.bench.dataset import FILES, LOG_FILE, DataSet
 from crossfade.bench.suite import (
     WITH_LABELS,
     WITH_QUERIES,
@@ -69,8 +69,8 @@ def _named(name: str) -> list[Suite]:
         return [_own(path, partial(one_file.build, path), judged=apart)]
     raise InvalidInput(
         f"there is no suite and no folder or .npz file {name!r}; `crossfade bench list` shows the "
-        "suites, a folder of your own holds fit.npz, gallery.npz, and optionally queries.npz, "
-        f"qrels.txt, log.npz, and a file {one_file.FORM}"
+        f"suites, a folder of your own holds {', '.join(FILES)} (the first two at least), and a "
+        f"file {one_file.FORM}"
     )
 
 

@@ -12,6 +12,7 @@ Arrays ``gallery_ids``, ``gallery_old``, ``gallery_new``, row by row, and either
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,18 @@ from crossfade.embeddings import Pairs, Qrels
 from crossfade.embeddings.formats import read_npz
 from crossfade.errors import DataFileError, InvalidInput
 
-__all__ = ["FORM", "build", "check"]
+__all__ = ["ARRAYS", "FORM", "build", "check"]
 
 FORM = (
     "gallery_ids, gallery_old, gallery_new, and labels, or query_old, query_new and relevant "
     "(rows of queries and of the gallery)"
 )
+ARRAYS: Mapping[str, str] = {
+    "gallery_ids, gallery_old, gallery_new": "(n,), (n, d_old), (n, d_new), row by row; and either",
+    "labels": "(n,) classes of the gallery, whose items then ask; or",
+    "query_old, query_new, relevant": "(q, d_old), (q, d_new), (m, 2) rows of queries and gallery",
+}
+"""The same, for a page of help."""
 _GALLERY = ("gallery_ids", "gallery_old", "gallery_new")
 _QUERIES = ("query_old", "query_new", "relevant")
 _FIT_SHARE, _FEWEST_UNASKED = 0.5, 0.25
