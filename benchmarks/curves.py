@@ -36,7 +36,7 @@ _CURVES = (
 def main() -> None:
     """Draw them."""
     ledger = Ledger(Path(__file__).parent / "results" / "all-local" / RESULTS)
-    groups = groups_of(ledger.runs)
+    groups = groups_of(ledger.present)
 
     def draw(axes: list[Any]) -> None:
         for axis, (suite, title) in zip(axes, _PANELS.items(), strict=True):

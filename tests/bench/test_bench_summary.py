@@ -102,6 +102,11 @@ def test_the_same_runs_make_the_same_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gap", [0.0, -0.1])
-def test_a_new_model_that_is_not_better_is_no_upgrade(gap: float) -> None:
-    (group,) = groups_of([run(0, None, new_new={"mrr": 0.2 + gap, "cmc@1": 0.1})])
+def test_a_new_model_that_is_not_better_is_no_upgrade_and_shares_no_gain(
+    tmp_path: Path, gap: float
+) -> None:
+    ledger = Ledger(tmp_path / "runs.jsonl")
+    ledger.append(run(0, 1.52 if gap else None, new_new={"mrr": 0.2 + gap, "cmc@1": 0.1}))
+    (group,) = groups_of(ledger.runs)
     assert not group.is_upgrade
+    assert "| – | " in write_bench_report(ledger).read_text()

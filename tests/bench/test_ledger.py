@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from crossfade.bench.dataset import Identity
 from crossfade.bench.ledger import Ledger, RunKey
 from crossfade.errors import DataFileError, OutputError
 
@@ -72,3 +74,54 @@ def test_a_place_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(OutputError, match="can't keep results"):
         Ledger(tmp_path / "out" / "runs.jsonl")
+
+
+def drawn(source: str | None, seed: int = 0, log: str | None = None) -> dict[str, object]:
+    """A run of data that was drawn from a user's own; ``None`` is a suite of ours."""
+    key = RunKey("s", seed, f"m+{log}", "x", "y", "1", f"{source} {seed} {log}", source, log)
+    return {**key.to_json(), "quick": False}
+
+
+def ledger_of(tmp_path: Path, *runs: dict[str, object]) -> Ledger:
+    ledger = Ledger(tmp_path / "runs.jsonl")
+    for one in runs:
+        ledger.append(one)
+    return Ledger(ledger.path)
+
+
+def test_seeds_of_one_source_are_put_together_though_each_draws_its_own(tmp_path: Path) -> None:
+    runs = [drawn("a", 0), drawn("a", 1)]
+    ledger = ledger_of(tmp_path, *runs)
+    assert ledger.present == runs and not ledger.left_out
+
+
+def test_runs_of_other_data_under_one_name_are_left_out(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path, drawn("a", 0), drawn("a", 1), drawn("b", 0))
+    assert ledger.present == [drawn("b", 0)]
+    assert ledger.left_out == {("s", False): 2}
+    ledger.holds_now("s", True, Identity("any", "c"))  # small sets have tables of their own
+    assert ledger.present == [drawn("b", 0)]
+    ledger.holds_now("s", False, Identity("any", "a"))  # the first folder is back
+    assert ledger.present == [drawn("a", 0), drawn("a", 1)]
+    assert ledger.left_out == {("s", False): 1}
+
+
+def test_a_users_data_is_not_put_together_with_a_suite_of_that_name(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path, drawn(None), drawn("a"))
+    assert ledger.present == [drawn("a")]
+
+
+def test_another_log_leaves_out_only_the_runs_that_used_it(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path, drawn("a"), drawn("a", 0, "l"), drawn("a", 0, "k"), drawn("a", 1))
+    assert ledger.present == [drawn("a"), drawn("a", 0, "k"), drawn("a", 1)]
+    ledger.holds_now("s", False, Identity("any", "a", "l"))
+    assert ledger.present == [drawn("a"), drawn("a", 0, "l"), drawn("a", 1)]
+
+
+@pytest.mark.parametrize("name", ["all-local", "baselines", "kernel", "labels"])
+def test_all_committed_runs_are_of_the_data_of_their_suites(tmp_path: Path, name: str) -> None:
+    results = Path(__file__).parents[2] / "benchmarks" / "results" / name / "runs.jsonl"
+    shutil.copy(results, tmp_path)
+    ledger = Ledger(tmp_path / "runs.jsonl")
+    assert not ledger.left_out
+    assert ledger.present == ledger.runs and ledger.runs

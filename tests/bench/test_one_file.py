@@ -45,6 +45,8 @@ def test_with_queries_items_that_answer_none_are_fitted_on(tmp_path: Path) -> No
     again, _ = build(tmp_path, **GALLERY, **ASKED)
     other, _ = build(tmp_path, seed=1, **GALLERY, **ASKED)
     assert again.fingerprint() == data.fingerprint() != other.fingerprint()
+    edited, _ = build(tmp_path, **GALLERY, **{**ASKED, "query_new": -WORLD.queries.new})
+    assert data.source == other.source != edited.source, "of one file, whatever the draw"
 
 
 def test_where_all_items_are_asked_for_the_gallerys_own_are_fitted_on(tmp_path: Path) -> None:

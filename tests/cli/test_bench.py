@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from crossfade import Pairs
+from crossfade.bench.dataset import FILES
 
 Run = Callable[..., Any]
 
@@ -57,6 +61,26 @@ def test_the_order_of_words_is_free_and_tables_are_printed(run: Run, files: Path
     assert "gain share" in outcome.out
 
 
+def test_another_folder_of_the_same_name_is_not_put_together_with_the_first(
+    run: Run, files: Path, tmp_path: Path
+) -> None:
+    first, other = (tmp_path / name / "mine" for name in ("a", "b"))
+    for folder, items in ((first, 120), (other, 100)):
+        folder.mkdir(parents=True)
+        shutil.copy(files / "fit.npz", folder)
+        Pairs.load(files / "gallery.npz").subset(range(items)).save(folder / "gallery.npz")
+    arguments = ("--methods=ridge", "--json", "--out", tmp_path / "out", "--seeds")
+    before = run("bench", first, *arguments, 2)
+    after = run("bench", other, *arguments, 1)
+    assert after.code == 0, after.err
+    assert [row["seeds"] for row in json.loads(after.out)] == [[0]]
+    assert "note: mine: 2 runs of other data under this name left out" in after.err
+    assert "2 runs of other data under this name" in (tmp_path / "out" / "tables.md").read_text()
+    again = run("bench", first, *arguments, 2)
+    assert json.loads(again.out) == json.loads(before.out), "the first is as it was"
+    assert len((tmp_path / "out" / "runs.jsonl").read_text().splitlines()) == 3
+
+
 def test_ignored_items_are_used(run: Run, files: Path) -> None:
     arguments = ("bench", files, "--methods=ridge", "--metric=map", "--seeds=1", "--json", "--out")
     before = json.loads(run(*arguments, files / "a").out)[0]
@@ -80,6 +104,8 @@ def test_list_shows_every_suite(run: Run) -> None:
     [
         (("nothing",), "no suite and no folder or .npz file 'nothing'"),
         (("emoji", "--methods", "magic"), "unknown method 'magic'"),
+        (("emoji", "--methods", "magic"), "auto, auto+labels, auto+queries; with +queries"),
+        (("emoji", "--methods", "auto+magic"), "unknown suffix 'magic' of auto"),
         (("emoji", "--orders", "magic"), "unknown order 'magic'"),
         (("emoji", "--metric", "magic"), "unknown metric 'magic'"),
         (("emoji", "--seeds", "0"), "--seeds"),
@@ -92,6 +118,23 @@ def test_bad_input_is_refused_before_anything_is_written(
     assert outcome.code == 2
     assert told in outcome.err
     assert not (tmp_path / "out").exists()
+
+
+def test_help_shows_how_a_users_own_data_is_laid_out(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = run("bench", "--help").out
+    for words in (
+        "crossfade bench FOLDER --out DIR",
+        "crossfade bench FILE.npz --out DIR",
+        "ids (n,), old (n, d_old), new (n, d_new)",
+        "gallery_ids, gallery_old, gallery_new",
+        "query_old, query_new, relevant",
+    ):
+        assert words in shown
+    lines = [line.strip() for line in shown.splitlines()]
+    assert {*FILES} <= {*lines}, "each file has a line"
 
 
 def test_export_writes_what_the_suite_is_measured_on(run: Run, files: Path) -> None:

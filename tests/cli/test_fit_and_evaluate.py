@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,57 @@ def test_labels_and_qrels_of_the_same_classes_agree(run: Run, files: Path, upgra
     by_labels = json.loads(run(*common).out)
     by_qrels = json.loads(run(*common, "--qrels", files / "qrels.txt").out)
     assert by_labels["metrics"] == by_qrels["metrics"]
+
+
+def test_the_metric_is_that_of_bench_and_assess(run: Run, files: Path, upgrade: Path) -> None:
+    common = ("evaluate", upgrade, "--gallery", files / "gallery.npz", "--queries",
+              files / "queries.npz")  # fmt: skip
+    judged = (*common, "--qrels", files / "qrels.txt")
+    assert "mrr: old/old" in run(*judged).out
+    assert "map: old/old" in run(*common).out
+    assert "ndcg@10: old/old" in run(*judged, "--metric", "ndcg@10").out
+
+
+def swapped(files: Path, name: str) -> Path:
+    """The same pairs with the better model as the old one."""
+    pairs = Pairs.load(files / name)
+    path = files / f"worse-{name}"
+    Pairs.of(pairs.ids, pairs.new, pairs.old, pairs.labels).save(path)
+    return path
+
+
+def test_a_worse_model_is_said_to_be_no_gain_by_every_command(run: Run, files: Path) -> None:
+    (files / "worse").mkdir()
+    for name in ("fit.npz", "gallery.npz"):
+        swapped(files, name).rename(files / "worse" / name)
+    fit = run(
+        "fit", files / "worse" / "fit.npz", "--out", files / "up", "--method=ridge", "--labels"
+    )
+    assert "held-out items as queries (labels): no gain (mAP" in fit.out
+    evaluated = run("evaluate", files / "up", "--gallery", files / "worse" / "gallery.npz")
+    bench = run("bench", files / "worse", "--methods=ridge", "--seeds=1", "--out", files / "out")
+    assert "no gain to share" in bench.err
+    for outcome in (evaluated, bench):
+        (row,) = [line for line in outcome.out.splitlines() if line.startswith("│ ridge")]
+        assert " - │" in row
+
+
+def test_a_gallery_that_was_fitted_on_is_told_in_one_line_by_every_command(
+    run: Run, files: Path, upgrade: Path
+) -> None:
+    told = "240 of 240 gallery items are among the pairs"
+    own = ("--gallery", files / "fit.npz")
+    outcome = run("evaluate", upgrade, *own, "--compare", "ridge", "rank_merge", "--json")
+    (line,) = [line for line in outcome.err.splitlines() if told in line]
+    assert line.startswith("note: forward_ridge, ridge: ")
+    assert told not in run("evaluate", upgrade, "--gallery", files / "gallery.npz").err
+    assessed = run("assess", files / "fit.npz", "--gallery", files / "fit.npz", "--methods=ridge")
+    assert told in assessed.out
+    (files / "own").mkdir()
+    for name in ("fit.npz", "gallery.npz"):
+        shutil.copy(files / "fit.npz", files / "own" / name)
+    bench = run("bench", files / "own", "--methods=ridge", "--seeds=1", "--out", files / "out")
+    assert f"own, seed 0: {told}" in bench.err
 
 
 @pytest.mark.parametrize(

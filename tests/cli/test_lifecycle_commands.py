@@ -170,6 +170,27 @@ def test_parked_items_end_a_run_with_exit_code_1_and_how_to_retry(
     assert json.loads(again.out) == {"items": 1, "next": f"crossfade backfill {URI}"}
 
 
+def test_what_stands_in_the_way_of_an_end_is_said_before_anybody_is_asked(
+    terminal: Terminal, run: Run
+) -> None:
+    run(*START[:-1], "command_models:picky", "--yes")
+    run("backfill", URI, "--max-items", "20")
+    early = run("finish", URI)
+    assert "of 120 items are still on the old side" in early.err
+    assert f"backfill them first: crossfade backfill {URI}" in early.err
+    run("backfill", URI)
+    parked = run("finish", URI)
+    assert "1 of 120 items are still on the old side" in parked.err
+    assert parked.err.endswith(f"crossfade retry-parked {URI}\n"), "a backfill would not help"
+    asked = run("rollback", URI)
+    assert "Drop all new vectors" in asked.err and "--yes" in asked.err
+    with open_store(URI) as store:
+        store.put([Draft(5, {}, {"row": 5})])
+    lost = run("rollback", URI)
+    assert "1 items hold no old embedding" in lost.err and "--yes" not in lost.err
+    assert terminal.state() == "parked", "nothing was done"
+
+
 def test_the_audit_log_is_exported_and_a_change_is_named(terminal: Terminal, run: Run) -> None:
     run(*START, "--yes")
     run("backfill", URI, "--max-items", "10")

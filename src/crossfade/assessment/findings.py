@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.assessment.sample import Sample
+from crossfade.evaluation.overlap import count_shared
 
 __all__ = ["findings"]
 
@@ -20,7 +21,13 @@ _DIGITS = 2
 
 def findings(sample: Sample) -> list[str]:
     """Each as a sentence that says what to do about it."""
-    return [*_size(sample), *_duplicates(sample), *_classes(sample), *_queries(sample)]
+    return [
+        *_size(sample),
+        *_duplicates(sample),
+        *_overlap(sample),
+        *_classes(sample),
+        *_queries(sample),
+    ]
 
 
 def _size(sample: Sample) -> Iterator[str]:
@@ -48,6 +55,17 @@ def _duplicates(sample: Sample) -> Iterator[str]:
                 f"{copies} of {len(rows)} {name} embeddings are copies of another row: held-out "
                 "copies of fitted items look better than they are; take copies out of the sample"
             )
+
+
+def _overlap(sample: Sample) -> Iterator[str]:
+    if sample.gallery is sample.pairs:
+        return
+    if shared := count_shared(sample.pairs, sample.gallery):
+        yield (
+            f"{shared:,} of {len(sample.gallery):,} gallery items are among the pairs: curves are "
+            "predicted on parts held out of fitting; figures that a map fitted on all pairs "
+            "reaches on this gallery are higher"
+        )
 
 
 def _classes(sample: Sample) -> Iterator[str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from crossfade.embeddings import Pairs, Qrels, QueryLog
 from crossfade.errors import InvalidInput, SpaceMismatch
 from crossfade.evaluation import GradedRelevance, Relevance, relevance_of
+from crossfade.evaluation.metrics import metric_for
 from crossfade.fit.item_offset import checked_log
 
 __all__ = ["FEWEST_PAIRS", "Sample", "check_sample"]
@@ -101,9 +102,9 @@ def check_sample(
         raise InvalidInput(
             f"assessing needs a gallery of at least {FEWEST_PAIRS} items, got {len(searched)}"
         )
-    default = "map" if qrels is None else "mrr"
     logged = None if log is None else checked_log(log, pairs)
-    sample = Sample(pairs, searched, queries, qrels, metric or default, logged)
+    chosen = metric or metric_for(judged=qrels is not None)
+    sample = Sample(pairs, searched, queries, qrels, chosen, logged)
     if qrels is not None and queries is not None:
         sample.relevance(queries, sample.gallery_by_id)  # found out before minutes of fitting
     return sample

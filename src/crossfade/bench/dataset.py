@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,35 @@ import numpy as np
 from crossfade.embeddings import IgnoredItems, Pairs, Qrels, QueryLog
 from crossfade.errors import DataFileError
 
-__all__ = ["LOG_FILE", "DataSet"]
+__all__ = ["FILES", "LOG_FILE", "DataSet", "Identity"]
 
 LOG_FILE = "log.npz"
+FILES: Mapping[str, str] = {
+    "fit.npz": "fitted on: ids (n,), old (n, d_old), new (n, d_new), labels (n,) if any",
+    "gallery.npz": "searched: the same arrays",
+    "queries.npz": "optional: the same arrays; without it the gallery's items ask",
+    "qrels.txt": "optional: lines 'query_id 0 gallery_id relevance'; without it labels tell",
+    "ignored.txt": "optional: lines 'query_id gallery_id', items that no ranking counts",
+    LOG_FILE: "optional: other queries, new (m, d_new), old (m, d_old) if any, no ids",
+}
+"""What a folder of a user's own holds."""
 _FORMS = ("{}.npz", "{}.parquet", "{}")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which data a run was of.
+
+    Attributes:
+        data_sha256: of everything that was fitted on and measured with: another for each seed that
+            draws its own.
+        source_sha256: of what all seeds draw from, where a suite's name does not say it; see
+            :attr:`DataSet.source`. log_sha256: then of the log of queries too, if it was used.
+    """
+
+    data_sha256: str
+    source_sha256: str | None = None
+    log_sha256: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +54,8 @@ class DataSet:
         ignored: items that some queries leave out of their ranking.
         log: other queries, for methods that learn from a log; none of them asks for an item of the
             gallery.
+        source: says what all seeds draw from, the same for each, if the suite's name does not: a
+            user's own data may be other data tomorrow. Not the log, which not all runs use.
     """
 
     fit: Pairs
@@ -36,6 +64,7 @@ class DataSet:
     qrels: Qrels | None = None
     ignored: IgnoredItems | None = None
     log: QueryLog | None = None
+    source: str | None = None
 
     @classmethod
     def load(cls, folder: Path) -> DataSet:
@@ -73,8 +102,9 @@ class DataSet:
         if fit is None or gallery is None:
             name = "fit" if fit is None else "gallery"
             raise DataFileError(
-                f"{folder} holds no {name}.npz; wanted fit.npz and gallery.npz (arrays ids, old, "
-                "new, labels?), and optionally queries.npz, qrels.txt, ignored.txt, log.npz"
+                f"{folder} holds no {name}.npz; wanted {' and '.join([*FILES][:2])} (arrays ids, "
+                f"old, new, labels?), and optionally {', '.join([*FILES][2:])}; `crossfade bench "
+                "--help` says what is in them"
             )
         return fit, gallery
 
@@ -100,6 +130,19 @@ class DataSet:
     def has_labels(self) -> bool:
         """Whether methods that learn from labels can be fitted."""
         return self.fit.labels is not None
+
+    def identity(self, *, with_log: bool = False) -> Identity:
+        """What tells a run of this data from one of other data.
+
+        Args:
+            with_log: the run uses the log.
+        """
+        own_log = self.log if with_log and self.source is not None else None
+        return Identity(
+            data_sha256=self.fingerprint(with_log=with_log),
+            source_sha256=self.source,
+            log_sha256=None if own_log is None else own_log.fingerprint(),
+        )
 
     def fingerprint(self, *, with_log: bool = False) -> str:
         """SHA-256 over everything; the same data gives the same text.

@@ -9,18 +9,24 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from crossfade.bench.dataset import Identity
 from crossfade.errors import DataFileError, OutputError
 
 __all__ = ["Ledger", "Run", "RunKey"]
 
 Run = Mapping[str, Any]
 """A finished run as it is written; see :func:`crossfade.bench.measure.measure`."""
+_Table = tuple[str, bool]
+"""Whose runs are put together: a suite's, small sets apart."""
+_Source = tuple[str | None, str | None]
+"""What a suite's seeds draw from, and its log of queries."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,9 @@ class RunKey:
     """What makes two runs the same, so that the second one is not needed.
 
     Attributes:
-        version: of the package. data_sha256: of the data set.
+        version: of the package. data_sha256, source_sha256, log_sha256: see
+            :class:`crossfade.bench.dataset.Identity`; lines that lack the latter two were written
+            before they were kept.
     """
 
     suite: str
@@ -38,15 +46,17 @@ class RunKey:
     order: str
     version: str
     data_sha256: str
+    source_sha256: str | None = None
+    log_sha256: str | None = None
 
     @classmethod
     def of(cls, run: Run) -> RunKey:
         """The key of a finished run."""
-        return cls(**{name: run[name] for name in cls.__dataclass_fields__})
+        return cls(**{name: run[name] for name in cls.__dataclass_fields__ if name in run})
 
     def to_json(self) -> dict[str, Any]:
         """As the first part of a finished run."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class Ledger:
@@ -60,6 +70,7 @@ class Ledger:
             OutputError: its folder can't be written.
         """
         self.path = path
+        self._told: dict[_Table, _Source] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with _locked(path) as file:
@@ -71,6 +82,32 @@ class Ledger:
     def runs(self) -> list[Run]:
         """All of them; of runs with one key the last one counts."""
         return list({RunKey.of(run): run for run in self._runs}.values())
+
+    def holds_now(self, suite: str, quick: bool, data: Identity) -> None:
+        """Tell what a suite's data is now, with its log: another folder may have its name since."""
+        self._told[suite, quick] = data.source_sha256, data.log_sha256
+
+    @property
+    def present(self) -> list[Run]:
+        """The runs of the data that each suite has now, or as of its last run: no others may be
+        put together."""
+        sources = self._sources()
+        return [run for run in self.runs if _is_of(run, sources[_table(run)])]
+
+    @property
+    def left_out(self) -> Counter[tuple[str, bool]]:
+        """How many runs of other data under the same name there are, by suite and ``quick``."""
+        sources = self._sources()
+        return Counter(_table(run) for run in self.runs if not _is_of(run, sources[_table(run)]))
+
+    def _sources(self) -> dict[_Table, _Source]:
+        sources: dict[_Table, _Source] = {}
+        for run in self._runs:
+            key = RunKey.of(run)
+            data, log = sources.get(_table(run), (None, None))
+            kept = log if data == key.source_sha256 else None
+            sources[_table(run)] = key.source_sha256, key.log_sha256 or kept
+        return {**sources, **self._told}
 
     def __contains__(self, key: object) -> bool:
         return any(RunKey.of(run) == key for run in self._runs)
@@ -92,6 +129,15 @@ class Ledger:
         except OSError as error:
             raise OutputError(f"can't keep a result in {self.path}: {error.strerror}") from error
         self._runs.append(run)
+
+
+def _table(run: Run) -> _Table:
+    return run["suite"], run["quick"]
+
+
+def _is_of(run: Run, source: _Source) -> bool:
+    key = RunKey.of(run)
+    return key.source_sha256 == source[0] and key.log_sha256 in (None, source[1])
 
 
 @contextmanager

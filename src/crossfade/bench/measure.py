@@ -16,8 +16,9 @@ from crossfade.bench.dataset import DataSet
 from crossfade.embeddings import Pairs
 from crossfade.errors import InvalidInput
 from crossfade.evaluation import METRICS, EvaluationResult, evaluate
+from crossfade.evaluation.figures import has_gain
 from crossfade.fit.api import fit
-from crossfade.fit.methods import METHODS, method_named
+from crossfade.fit.methods import METHODS
 from crossfade.fit.settings import ProgressCallback
 from crossfade.upgrade import Mode, Upgrade
 
@@ -54,14 +55,18 @@ def check_method(name: str) -> str:
     Raises:
         InvalidInput: it is not.
     """
-    if not is_method(name):
-        base, _, suffix = name.partition("+")
-        if base == "auto" or method_named(base):
-            raise InvalidInput(
-                f"unknown suffix {suffix!r} of {base}; choose one of {', '.join(_MERGES)}, or "
-                "queries, or auto+labels"
-            )
-    return name
+    if is_method(name):
+        return name
+    base, _, suffix = name.partition("+")
+    if is_method(base):
+        raise InvalidInput(
+            f"unknown suffix {suffix!r} of {base}; choose one of {', '.join(_MERGES)}, or "
+            "queries, or auto+labels"
+        )
+    raise InvalidInput(
+        f"unknown method {name!r}; choose of {', '.join(EVERY_METHOD)}; with +{_QUERIES} most "
+        "methods with a forward map use a log of queries"
+    )
 
 
 def is_method(name: str) -> bool:
@@ -149,7 +154,10 @@ def measure(
         "coverage": result["coverage"],
         "curve": {name: _rounded(result["metrics"][name]) for name in METRICS},
         **{name: _rounded_values(result[name]) for name in _FIGURES},
-        "upgrade": {name: result["new_new"][name] > result["old_old"][name] for name in METRICS},
+        "upgrade": {
+            name: has_gain(old_old=result["old_old"][name], new_new=result["new_new"][name])
+            for name in METRICS
+        },
         "negative_flips": _rounded(result["negative_flips"]),
         "negative_flips_consecutive": _rounded(result["negative_flips_consecutive"]),
     }

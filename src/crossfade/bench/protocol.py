@@ -13,17 +13,18 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 import crossfade
-from crossfade.bench.dataset import DataSet
+from crossfade.bench.dataset import DataSet, Identity
 from crossfade.bench.ledger import Ledger, RunKey
 from crossfade.bench.measure import can_search, fit_method, measure, uses_labels, uses_queries
 from crossfade.bench.plan import BenchPlan, Step
 from crossfade.bench.suite import BuildPlan, Suite
 from crossfade.bench.timing import TimeLeft
 from crossfade.errors import BenchIncomplete, CrossfadeError
+from crossfade.evaluation.overlap import count_shared, overlap_sentence
 from crossfade.fit.settings import FitProgress
 from crossfade.upgrade import Upgrade
 
@@ -79,9 +80,9 @@ class _Session:
         steps = self.plan.steps(suite, seed)
         with self._failing(f"{suite.name}, seed {seed}: building its data", steps):
             data = self._build(suite, seed)
+            self.ledger.holds_now(suite.name, self.plan.quick, data.identity(with_log=True))
             for method, own in _by_method(steps):
-                fingerprint = data.fingerprint(with_log=uses_queries(method))
-                self._run_method(data, fingerprint, method, own)
+                self._run_method(data, data.identity(with_log=uses_queries(method)), method, own)
 
     def _build(self, suite: Suite, seed: int) -> DataSet:
         self.narrator.say(f"{suite.name}, seed {seed}: {suite.summary}")
@@ -91,12 +92,16 @@ class _Session:
             f"{suite.name}, seed {seed}: {len(data.fit):,} pairs to fit on, "
             f"{len(data.gallery):,} items in the gallery"
         )
+        if shared := count_shared(data.fit, data.gallery):
+            self.narrator.say(
+                f"{suite.name}, seed {seed}: {overlap_sentence(shared, len(data.gallery))}"
+            )
         return data
 
     def _run_method(
-        self, data: DataSet, fingerprint: str, method: str, steps: Sequence[Step]
+        self, data: DataSet, identity: Identity, method: str, steps: Sequence[Step]
     ) -> None:
-        missing = [step for step in steps if self._is_missing(step, fingerprint)]
+        missing = [step for step in steps if self._is_missing(step, identity)]
         for step in steps:
             if step not in missing:
                 self._done(step)
@@ -120,9 +125,9 @@ class _Session:
                 return
             for step in missing:
                 with self._failing(str(step), [step]):
-                    self._measure(data, fingerprint, upgrade, step)
+                    self._measure(data, identity, upgrade, step)
 
-    def _measure(self, data: DataSet, fingerprint: str, upgrade: Upgrade, step: Step) -> None:
+    def _measure(self, data: DataSet, identity: Identity, upgrade: Upgrade, step: Step) -> None:
         if not can_search(upgrade, step.method, step.mode):
             self.narrator.say(f"{step}: left out, there is nothing to combine two models with")
             self._done(step)
@@ -140,7 +145,7 @@ class _Session:
             )
         suite = step.suite
         run = {
-            **self._key(step, fingerprint).to_json(),
+            **self._key(step, identity).to_json(),
             "quick": self.plan.quick,
             "setting": suite.setting.value,
             "metric": suite.metric,
@@ -150,13 +155,14 @@ class _Session:
         seconds = time.monotonic() - started + figures["fit_seconds"]
         self._done(step, seconds)
         share, worst = figures["gain_share"][suite.metric], figures["worst_point"][suite.metric]
-        shown = "no gain to share" if share is None else f"gain share {share:.1%}"
+        gains = figures["upgrade"][suite.metric]
+        shown = f"gain share {share:.1%}" if gains else "no gain to share"
         self.narrator.say(f"{step}: {shown}, worst point {worst:+.4f}; {self._left.describe()}")
 
-    def _is_missing(self, step: Step, fingerprint: str) -> bool:
-        return self.plan.again or self._key(step, fingerprint) not in self.ledger
+    def _is_missing(self, step: Step, identity: Identity) -> bool:
+        return self.plan.again or self._key(step, identity) not in self.ledger
 
-    def _key(self, step: Step, fingerprint: str) -> RunKey:
+    def _key(self, step: Step, identity: Identity) -> RunKey:
         return RunKey(
             suite=step.suite.name,
             seed=step.seed,
@@ -164,7 +170,7 @@ class _Session:
             mode=step.mode,
             order=step.order,
             version=crossfade.__version__,
-            data_sha256=fingerprint,
+            **asdict(identity),
         )
 
     def _done(self, step: Step, seconds: float | None = None) -> None:

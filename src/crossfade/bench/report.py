@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +16,7 @@ from crossfade.durable import replace_file
 from crossfade.evaluation.report.drawing import METHOD_COLORS, NEW, OLD, PALE, draw_svg
 from crossfade.evaluation.report.summary import NAMES, percent, signed
 
-__all__ = ["RESULTS", "write_bench_report"]
+__all__ = ["RESULTS", "other_data", "write_bench_report"]
 
 RESULTS = "runs.jsonl"
 _TABLES = "tables.md"
@@ -44,16 +45,19 @@ system and wrong now, at the worst coverage. Every run is a line in `runs.jsonl`
 def write_bench_report(ledger: Ledger) -> Path:
     """Write ``tables.md`` and an SVG a suite beside the ledger.
 
+    A suite's runs of other data than it has now are left out; how many is said.
+
     Raises:
         MissingExtra: matplotlib is not installed.
         OutputError: the folder can't be written.
     """
     folder = ledger.path.parent
     lines = ["# Backfilling benchmark", "", *_LEGEND.splitlines()]
-    for title, groups in _by_suite(groups_of(ledger.runs)):
+    for title, groups in _by_suite(groups_of(ledger.present)):
         plot = f"{title.replace(' ', '-')}.svg"
         _write(folder / plot, _plot(title, groups))
-        lines += ["", *_section(title, groups, plot)]
+        others = ledger.left_out[groups[0].suite, groups[0].quick]
+        lines += ["", *_section(title, groups, plot, others)]
     _write(folder / _TABLES, "\n".join(lines) + "\n")
     return folder / _TABLES
 
@@ -63,7 +67,13 @@ def _by_suite(groups: Sequence[Group]) -> Iterator[tuple[str, list[Group]]]:
         yield f"{suite} quick" if quick else suite, list(own)
 
 
-def _section(title: str, groups: Sequence[Group], plot: str) -> Iterator[str]:
+def other_data(runs: int) -> str:
+    """Says how many runs are in no table."""
+    what = "1 run of other data" if runs == 1 else f"{runs} runs of other data"
+    return f"{what} under this name left out"
+
+
+def _section(title: str, groups: Sequence[Group], plot: str, others: int) -> Iterator[str]:
     first = groups[0]
     counts, dims = first.runs[0]["counts"], first.runs[0]["dims"]
     yield f"## {title}"
@@ -73,6 +83,9 @@ def _section(title: str, groups: Sequence[Group], plot: str) -> Iterator[str]:
         f"{first.runs[0]['pairs']:,} pairs to fit on, {counts['gallery']:,} items, "
         f"{counts['queries']:,} queries."
     )
+    if others:
+        yield ""
+        yield f"{other_data(others).capitalize()}; every run is in `{RESULTS}`."
     if not first.is_upgrade:
         yield ""
         yield "The new model is worse than the old one here: this is no upgrade, don't make it."
@@ -86,12 +99,12 @@ def _section(title: str, groups: Sequence[Group], plot: str) -> Iterator[str]:
 
 
 def _row(group: Group) -> tuple[str, ...]:
-    share = group.figure("gain_share")
+    share, spread = group.shown_gain_share
     return (
         group.name,
         str(len(group.runs)),
         f"{group.figure('old_old').mean():.3f} → {group.figure('new_new').mean():.3f}",
-        f"{percent(share.mean())} ± {100 * share.std():.1f}",
+        percent(share) if math.isnan(share) else f"{percent(share)} ± {100 * spread:.1f}",
         signed(group.figure("worst_point").min()),
         f"{group.figure('drop').max():.3f} ({group.mean_curve_drop:.3f})",
         signed(group.figure("end_point").mean()),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.bench.ledger import Run
-from crossfade.evaluation.figures import drop
+from crossfade.evaluation.figures import drop, has_gain
 
 __all__ = ["Group", "groups_of"]
 
@@ -74,7 +74,14 @@ class Group:
     @property
     def is_upgrade(self) -> bool:
         """Whether the new model is better than the old one, in the mean over the seeds."""
-        return bool(self.figure("new_new").mean() > self.figure("old_old").mean())
+        old, new = (float(self.figure(end).mean()) for end in ("old_old", "new_new"))
+        return has_gain(old_old=old, new_new=new)
+
+    @property
+    def shown_gain_share(self) -> tuple[float, float]:
+        """Mean over the seeds and spread, NaN where the new model is not better."""
+        share = self.figure("gain_share") if self.is_upgrade else np.array(math.nan)
+        return float(share.mean()), float(share.std())
 
     @property
     def name(self) -> str:

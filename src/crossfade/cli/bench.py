@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
@@ -21,9 +22,10 @@ from crossfade.bench import (
     suites_named,
     write_bench_report,
 )
+from crossfade.bench.dataset import FILES
 from crossfade.bench.measure import EVERY_METHOD, check_method
 from crossfade.bench.packages import require
-from crossfade.bench.report import RESULTS
+from crossfade.bench.report import RESULTS, other_data
 from crossfade.bench.suites import one_file
 from crossfade.bench.summary import Group, groups_of
 from crossfade.cli.output import fit_progress, message, print_json, print_table, query_progress
@@ -51,15 +53,29 @@ class _SuiteFirst(TyperGroup):
         return super().parse_args(ctx, ["run", *args] if args and args[0] not in known else args)
 
 
+def _layout(title: str, parts: Mapping[str, str]) -> str:
+    # The mark keeps the lines of a paragraph apart.
+    lines = [line for name, what in parts.items() for line in (f"  {name}", f"    {what}")]
+    return "\n".join(["\b", title, *lines])
+
+
+_HELP = "\n\n".join(
+    [
+        "Measure methods on real model pairs, or on your own data.",
+        "\b\n"
+        "crossfade bench SUITE... --out DIR    a name or a family, of `bench list`\n"
+        f"crossfade bench {ALL_LOCAL} --out DIR   all that need no data of yours\n"
+        "crossfade bench FOLDER --out DIR      your own data, in a folder\n"
+        "crossfade bench FILE.npz --out DIR    your own data, in one file\n"
+        "crossfade bench run --help            all options",
+        _layout("FOLDER (pairs may be .parquet or folders of .npy as well):", FILES),
+        _layout("FILE.npz, of which each seed draws what is fitted on:", one_file.ARRAYS),
+    ]
+)
 bench = typer.Typer(
     cls=_SuiteFirst,
     no_args_is_help=True,
-    help=(
-        "Measure methods on real model pairs: `crossfade bench SUITE`, a suite being a name or "
-        "family that `crossfade bench list` shows, all-local, or a folder of your own with "
-        "fit.npz, gallery.npz, and optionally queries.npz, qrels.txt, ignored.txt, "
-        f"log.npz; or one .npz file with {one_file.FORM}."
-    ),
+    help=_HELP,
 )
 
 
@@ -67,7 +83,11 @@ bench = typer.Typer(
 def run(
     suites: Annotated[
         list[str],
-        typer.Argument(metavar="SUITE...", help="Names, families, all-local, folders, .npz files."),
+        typer.Argument(
+            metavar="SUITE...",
+            help="Names, families, all-local, folders, .npz files; `crossfade bench --help` "
+            "shows how your own are laid out.",
+        ),
     ],
     methods: Annotated[
         list[str] | None,
@@ -124,12 +144,22 @@ def run(
     finally:
         if ledger.runs:
             message(f"tables and plots: {write_bench_report(ledger)}")
-    names = {suite.name for suite in plan.suites}
-    groups = [group for group in groups_of(ledger.runs) if group.suite in names]
+    names = [suite.name for suite in plan.suites]
+    for name in names:
+        if others := ledger.left_out[name, quick]:
+            message(
+                f"note: {name}: {other_data(others)}; give your data another name, or another "
+                "--out, to have tables of both"
+            )
+    groups = [
+        group
+        for group in groups_of(ledger.present)
+        if group.suite in names and group.quick == quick
+    ]
     if json:
-        print_json([group.to_json() for group in groups if group.quick == quick])
+        print_json([group.to_json() for group in groups])
     else:
-        _print_groups([group for group in groups if group.quick == quick])
+        _print_groups(groups)
 
 
 @bench.command("list")
@@ -239,11 +269,11 @@ def _print_groups(groups: list[Group]) -> None:
 
 
 def _cells(group: Group) -> list[str]:
-    share = group.figure("gain_share")
+    share, spread = group.shown_gain_share
     return [
         group.name,
         str(len(group.runs)),
-        f"{share.mean():.1%} ± {100 * share.std():.1f}",
+        "-" if math.isnan(share) else f"{share:.1%} ± {100 * spread:.1f}",
         f"{group.figure('worst_point').min():+.3f}",
         f"{group.figure('drop').max():.3f}",
         f"{group.figure('end_point').mean():+.3f}",

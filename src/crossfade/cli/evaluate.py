@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +15,9 @@ from crossfade.embeddings import Pairs, Qrels
 from crossfade.errors import CrossfadeError
 from crossfade.evaluation import EvaluationResult, check_order, results_to_json, write_report
 from crossfade.evaluation import evaluate as evaluate_upgrade
-from crossfade.evaluation.metrics import check_metric
+from crossfade.evaluation.figures import has_gain
+from crossfade.evaluation.metrics import check_metric, metric_for
+from crossfade.evaluation.overlap import count_fitted, overlap_sentence
 from crossfade.evaluation.report.summary import verdict
 from crossfade.evaluation.report.write import check_report_folder
 from crossfade.fit.api import fit as fit_pairs
@@ -22,7 +26,7 @@ from crossfade.upgrade import Mode, Upgrade
 
 __all__ = ["evaluate"]
 
-_FIGURES = ("gain_share", "worst_point", "drop", "end_point")
+_FIGURES = ("shown_gain_share", "worst_point", "drop", "end_point")
 
 
 def evaluate(
@@ -49,7 +53,10 @@ def evaluate(
     pairs: Annotated[
         Path | None, typer.Option(help="Pairs to fit compared methods on; default: the upgrade's.")
     ] = None,
-    metric: Annotated[str, typer.Option(help="The metric of the printed table.")] = "map",
+    metric: Annotated[
+        str | None,
+        typer.Option(help="Of table and verdict; default: mrr with qrels, map with labels."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="Folder for JSON, Markdown, plots and an HTML page.")
@@ -60,7 +67,7 @@ def evaluate(
     Example: crossfade evaluate upgrade/ --gallery g.npz --queries q.npz --compare rank_merge
     """
     # Found out before minutes of fitting and ranking, not after.
-    check_metric(metric)
+    shown = check_metric(metric or metric_for(judged=qrels is not None))
     check_order(order)
     if report is not None:
         check_report_folder(report)
@@ -68,12 +75,15 @@ def evaluate(
     gallery_set = Pairs.load(gallery)
     query_set = None if queries is None else Pairs.load(queries)
     judgements = None if qrels is None else Qrels.load(qrels)
-    candidates = _candidates(compare or [], loaded, pairs, gallery_set, seed)
+    own_pairs, why_not = _own_pairs(loaded)
+    own = _Candidate(loaded, own_pairs)
+    compared = _candidates(compare or [], own, why_not, pairs, gallery_set, seed)
+    candidates = {loaded.method: own, **compared}
     results: dict[str, EvaluationResult] = {}
-    for name, candidate in {loaded.method: loaded, **candidates}.items():
+    for name, candidate in candidates.items():
         with query_progress(f"evaluating {name}") as progress:
             results[name] = evaluate_upgrade(
-                candidate,
+                candidate.upgrade,
                 gallery_set,
                 query_set,
                 qrels=judgements,
@@ -83,56 +93,85 @@ def evaluate(
                 mode=mode,
                 on_progress=progress,
             )
+    # Not before: a gallery of another width is refused by now.
+    _tell_overlap(candidates, gallery_set)
     if report is not None:
-        write_report(results, report, primary=metric)
+        write_report(results, report, primary=shown)
         message(f"report: {report / 'index.html'}")
     if json:
         print_json(results_to_json(results, compared=bool(compare)))
     else:
-        _print_results(results, metric)
+        _print_results(results, shown)
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """What is measured, and the pairs that it was fitted on, where they are at hand."""
+
+    upgrade: Upgrade
+    pairs: Pairs | None
 
 
 def _candidates(
-    names: list[str], upgrade: Upgrade, pairs: Path | None, gallery: Pairs, seed: int
-) -> dict[str, Upgrade]:
+    names: list[str],
+    own: _Candidate,
+    why_not: str | None,
+    pairs: Path | None,
+    gallery: Pairs,
+    seed: int,
+) -> dict[str, _Candidate]:
     """Compared methods, fitted on the upgrade's own pairs; or saved upgrades."""
-    candidates: dict[str, Upgrade] = {}
-    fitting: Pairs | None = None
+    candidates: dict[str, _Candidate] = {}
+    upgrade, fitting = own.upgrade, None
     for name in names:
         if name == upgrade.method:
             continue  # it is measured as it is
         if name != "auto" and name not in METHODS and Path(name).is_dir():
-            candidates[name] = Upgrade.load(name)
+            saved = Upgrade.load(name)
+            candidates[name] = _Candidate(saved, _own_pairs(saved)[0])
             continue
         if fitting is None:
-            fitting = _fitting_pairs(upgrade, pairs, gallery)
+            fitting = own.pairs if pairs is None else Pairs.load(pairs)
+        if fitting is None:
+            fitting = gallery
+            if why_not is not None:
+                message(f"note: {why_not}")
+            message(
+                "warning: compared methods are fitted on the gallery that they are measured on, "
+                "which flatters them; give --pairs to fit them on other items"
+            )
         needs_labels = name != "auto" and method_named(name).needs_labels
         use_labels = needs_labels or upgrade.report.get("labels_used", False)
         used = fitting if use_labels else fitting.without_labels()
         with fit_progress() as progress:
-            candidates[name] = fit_pairs(used, name, progress=progress, seed=seed)
+            fitted = fit_pairs(used, name, progress=progress, seed=seed)
+        candidates[name] = _Candidate(fitted, fitting)
     return candidates
 
 
-def _fitting_pairs(upgrade: Upgrade, pairs: Path | None, gallery: Pairs) -> Pairs:
-    if pairs is not None:
-        return Pairs.load(pairs)
+def _own_pairs(upgrade: Upgrade) -> tuple[Pairs | None, str | None]:
+    """The pairs that an upgrade was fitted on, or why they can't be had, if they once were."""
     recorded = upgrade.report.get("pairs_file")
-    if recorded is not None:
-        try:
-            own = Pairs.load(recorded)
-        except CrossfadeError:
-            message(f"note: the upgrade's own pairs, {recorded}, can't be read any more")
-        else:
-            fingerprints = {own.fingerprint(), own.without_labels().fingerprint()}
-            if upgrade.report.get("data_sha256") in fingerprints:
-                return own
-            message(f"note: {recorded} is not the data that the upgrade was fitted on any more")
-    message(
-        "warning: compared methods are fitted on the gallery that they are measured on, which "
-        "flatters them; give --pairs to fit them on other items"
-    )
-    return gallery
+    if recorded is None:
+        return None, None
+    try:
+        own = Pairs.load(recorded)
+    except CrossfadeError:
+        return None, f"the upgrade's own pairs, {recorded}, can't be read any more"
+    fingerprints = {own.fingerprint(), own.without_labels().fingerprint()}
+    if upgrade.report.get("data_sha256") in fingerprints:
+        return own, None
+    return None, f"{recorded} is not the data that the upgrade was fitted on any more"
+
+
+def _tell_overlap(candidates: Mapping[str, _Candidate], gallery: Pairs) -> None:
+    """Which of them were fitted on how many of the items that they are measured on."""
+    names: dict[int, list[str]] = {}
+    for name, one in candidates.items():
+        if shared := count_fitted(one.upgrade, gallery, one.pairs):
+            names.setdefault(shared, []).append(name)
+    for shared, fitted in names.items():
+        message(f"note: {', '.join(fitted)}: {overlap_sentence(shared, len(gallery))}")
 
 
 def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None:
@@ -142,7 +181,7 @@ def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None
         message(f"note: {counts.skipped} queries, to which nothing here is relevant, are left out")
     if counts.own_left_out:
         message(f"note: {counts.own_left_out} queries have an item's id and leave that item out")
-    if first.new_new[metric] <= first.old_old[metric]:
+    if not has_gain(old_old=first.old_old[metric], new_new=first.new_new[metric]):
         message(f"note: {verdict(first, metric).sentence}")
     print_table(
         f"{metric}: old/old {first.old_old[metric]:.4f}, new/new {first.new_new[metric]:.4f}; "
@@ -163,5 +202,8 @@ def _print_results(results: Mapping[str, EvaluationResult], metric: str) -> None
 
 def _row(name: str, result: EvaluationResult, metric: str) -> list[str]:
     share, *others = (getattr(result, figure)[metric] for figure in _FIGURES)
-    shown = f"{share:.1%}" if result.new_new[metric] > result.old_old[metric] else "-"
-    return [name, shown, *(f"{value:+.4f}" for value in others)]
+    return [
+        name,
+        "-" if math.isnan(share) else f"{share:.1%}",
+        *(f"{value:+.4f}" for value in others),
+    ]

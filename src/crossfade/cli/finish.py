@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crossfade.cli.confirm import confirm
 from crossfade.cli.lifecycle import AsJson, Uri, Yes, print_status
+from crossfade.operations import check_finish
 from crossfade.operations import finish as finish_upgrade
 from crossfade.stores.uri import redact_uri
 
@@ -21,5 +22,6 @@ def finish(
 
     Example: crossfade finish qdrant://gallery --yes
     """
+    check_finish(uri)
     confirm(f"Drop the old vectors of {redact_uri(uri)} for good? There is no way back.", yes=yes)
     print_status(finish_upgrade(uri), json=json)

@@ -11,6 +11,7 @@ from crossfade.cli.output import fit_progress, message, print_json
 from crossfade.durable import check_folder
 from crossfade.embeddings import Pairs, QueryLog
 from crossfade.errors import InvalidInput
+from crossfade.evaluation.figures import has_gain
 from crossfade.fit.api import fit as fit_pairs
 from crossfade.fit.methods import METHODS, method_named
 from crossfade.upgrade import Upgrade
@@ -117,11 +118,17 @@ def _print_summary(upgrade: Upgrade, out: Path) -> None:
         )
         hubs = f"{len(upgrade.offset.bank):,} queries of the log tell which items are hubs"
         typer.echo(f"{hubs}, and {taught}")
-    shown = [one for one in report.get("held_out") or [] if one["gain_share"] is not None]
+    shown = report.get("held_out") or []
     for curve in shown:
+        ends = {name: curve[name] for name in ("old_old", "new_new")}
+        gained = (
+            f"gain share {curve['gain_share']:.0%}"
+            if has_gain(**ends)
+            else f"no gain (mAP {ends['old_old']:.3f} -> {ends['new_new']:.3f})"
+        )
         typer.echo(
-            f"held-out items as queries ({curve['queries']}): gain share "
-            f"{curve['gain_share']:.0%}, worst point of mAP {curve['worst_point']:+.3f}"
+            f"held-out items as queries ({curve['queries']}): {gained}, worst point of mAP "
+            f"{curve['worst_point']:+.3f}"
         )
     if shown:
         typer.echo(

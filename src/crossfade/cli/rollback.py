@@ -8,7 +8,7 @@ import typer
 
 from crossfade.cli.confirm import confirm
 from crossfade.cli.lifecycle import AsJson, Uri, Yes, print_status
-from crossfade.operations import roll_back
+from crossfade.operations import check_roll_back, roll_back
 from crossfade.stores.uri import redact_uri
 
 __all__ = ["rollback"]
@@ -28,5 +28,6 @@ def rollback(
 
     Example: crossfade rollback qdrant://gallery --yes
     """
+    check_roll_back(uri, leave_out=leave_out)
     confirm(f"Drop all new vectors of {redact_uri(uri)}?", yes=yes)
     print_status(roll_back(uri, leave_out=leave_out), json=json)

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from crossfade.errors import InvalidInput
 
-__all__ = ["Figures", "area", "drop", "end_point", "figures_of_merit", "gain_share", "worst_point"]
+__all__ = [
+    "Figures",
+    "area",
+    "drop",
+    "end_point",
+    "figures_of_merit",
+    "gain_share",
+    "has_gain",
+    "worst_point",
+]
 
 Curve = Sequence[float] | NDArray[Any]
 
@@ -69,10 +78,15 @@ def gain_share(auc: float, *, old_old: float, new_new: float) -> float:
     """Share of the upgrade's gain that was had during the backfill: 0.5 is a straight line.
 
     NaN when both models score the same: there is no gain to have a share of. When the new
-    model is the worse one the share counts how much of the *loss* was taken.
+    model is the worse one the share counts how much of the *loss* was taken, and is not shown.
     """
     gap = new_new - old_old
     return (auc - old_old) / gap if gap != 0.0 else math.nan
+
+
+def has_gain(*, old_old: float, new_new: float) -> bool:
+    """Whether there is a gain, so that a share of it may be shown: the new model is better."""
+    return new_new > old_old
 
 
 def worst_point(values: Curve, *, old_old: float) -> float:

@@ -27,6 +27,7 @@ __all__ = [
     "average_precision",
     "check_metric",
     "cmc",
+    "metric_for",
     "ndcg",
     "recall",
     "reciprocal_rank",
@@ -166,6 +167,16 @@ def check_metric(name: str) -> str:
     if name not in METRICS:
         raise InvalidInput(f"unknown metric {name!r}; choose one of {', '.join(METRICS)}")
     return name
+
+
+def metric_for(*, judged: bool) -> str:
+    """The metric to go by where the user names none.
+
+    Args:
+        judged: qrels say what is relevant, mostly one item or a few to a query: how high the first
+            stands is what counts. Labels make whole classes relevant, all of which are wanted.
+    """
+    return "mrr" if judged else "map"
 
 
 def _discounted_gain(

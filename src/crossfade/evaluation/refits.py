@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import Pairs
+from crossfade.evaluation.overlap import count_by_old
 from crossfade.upgrade import MILESTONES, Fresh, Refit, Upgrade
 
 __all__ = ["Generations", "for_gallery"]
@@ -26,11 +27,7 @@ def for_gallery(upgrade: Upgrade, gallery: Pairs) -> Upgrade:
     """The upgrade as a gallery applies it that knows how many of its items the map repeats."""
     if not upgrade.may_know(len(gallery)):
         return upgrade
-    known = 0
-    for start in range(0, len(gallery), _BLOCK_ROWS):
-        rows = np.arange(start, min(start + _BLOCK_ROWS, len(gallery)))
-        known += int(np.count_nonzero(upgrade.repeats(gallery.old_rows(rows))))
-    return upgrade.with_known(known / len(gallery))
+    return upgrade.with_known(count_by_old(gallery, upgrade.repeats) / len(gallery))
 
 
 class Generations:

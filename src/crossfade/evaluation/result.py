@@ -11,7 +11,7 @@ from typing import Any
 from crossfade.embeddings import Space
 from crossfade.evaluation.curve import BackfillingCurve
 from crossfade.evaluation.distributions import ScoreDistributions
-from crossfade.evaluation.figures import Figures
+from crossfade.evaluation.figures import Figures, has_gain
 from crossfade.evaluation.metrics import METRICS
 from crossfade.upgrade import Mode
 
@@ -96,6 +96,16 @@ class EvaluationResult:
     def gain_share(self) -> dict[str, float]:
         """Metric name -> gain share; NaN where both models score the same."""
         return {name: figures.gain_share for name, figures in self.figures.items()}
+
+    @property
+    def shown_gain_share(self) -> dict[str, float]:
+        """Metric name -> gain share; NaN where the new model is not better."""
+        return {
+            name: share
+            if has_gain(old_old=self.old_old[name], new_new=self.new_new[name])
+            else math.nan
+            for name, share in self.gain_share.items()
+        }
 
     @property
     def worst_point(self) -> dict[str, float]:

@@ -10,14 +10,22 @@ from collections.abc import Callable
 
 from crossfade.errors import GalleryStateError
 from crossfade.gallery.gallery import Gallery
-from crossfade.gallery.moves import State, check_move
+from crossfade.gallery.moves import State, check_move, next_command
 from crossfade.gallery.prepare import unmapped
 from crossfade.gallery.record import change_phase, read_state
 from crossfade.gallery.refit import forget_refits
 from crossfade.gallery.state import GalleryState, Phase
 from crossfade.stores import Id, Store
 
-__all__ = ["drop_new_side", "drop_old_side", "finish", "roll_back", "settle"]
+__all__ = [
+    "check_finish",
+    "check_roll_back",
+    "drop_new_side",
+    "drop_old_side",
+    "finish",
+    "roll_back",
+    "settle",
+]
 
 _ROWS = 1024
 
@@ -43,13 +51,8 @@ def drop_old_side(
     state = _state(store)
     if state.phase is Phase.FINISHED:
         return
-    check_move("finish", _seen(state, present), uri)
+    check_finish(store, state, present=present, uri=uri)
     if state.phase is Phase.SERVING:
-        if left := store.count(lacks=state.stored.name):
-            raise GalleryStateError(
-                f"{left} of {store.count()} items are still on the old side; backfill them "
-                f"first: crossfade backfill {uri}"
-            )
         change_phase(
             store,
             state,
@@ -64,6 +67,29 @@ def drop_old_side(
             "items were written to the old side at the last moment; backfill them first: "
             f"crossfade backfill {uri}"
         )
+
+
+def check_finish(
+    store: Store, state: GalleryState, *, present: State | None = None, uri: str = "URI"
+) -> None:
+    """Find out whether the old side may be dropped now.
+
+    Raises:
+        GalleryStateError: items are left on it, or it is not allowed now.
+    """
+    seen = _seen(state, present)
+    check_move("finish", seen, uri)
+    if state.phase is not Phase.SERVING or not (left := store.count(lacks=state.stored.name)):
+        return
+    items = f"{left} of {store.count()} items are still on the old side"
+    if seen is State.PARKED:
+        # Another backfill would leave them where they are.
+        raise GalleryStateError(
+            f"{items}; the backfill parked those that the encoder failed on, and crossfade status "
+            f"{uri} says why. Put them back into the queue, then run it again: "
+            f"{next_command(seen, uri)}"
+        )
+    raise GalleryStateError(f"{items}; backfill them first: crossfade backfill {uri}")
 
 
 def roll_back(
@@ -105,16 +131,8 @@ def drop_new_side(
     state = _state(store)
     if state.phase is Phase.ROLLED_BACK:
         return
-    check_move("rollback", _seen(state, present), uri)
+    lost = check_roll_back(store, state, leave_out=leave_out, present=present, uri=uri)
     if state.phase is not Phase.ROLLING_BACK:
-        lost = _without_old(store, state)
-        if lost and not leave_out:
-            example = _one_without_old(store, state)
-            raise GalleryStateError(
-                f"{lost} items hold no old embedding, e.g. {example!r}: the old system would not "
-                "find them. Upsert them with old=..., or roll back with leave_out=True "
-                "(--leave-out)"
-            )
         before()
         details = {"left_out": lost} if lost else {}
         state = change_phase(
@@ -127,6 +145,33 @@ def drop_new_side(
                 "with old=..., or roll back with leave_out=True (--leave-out)"
             )
     settle(store, actor=actor)
+
+
+def check_roll_back(
+    store: Store,
+    state: GalleryState,
+    *,
+    leave_out: bool = False,
+    present: State | None = None,
+    uri: str = "URI",
+) -> int:
+    """Find out whether the new side may be dropped now; how many items would be left out.
+
+    Raises:
+        GalleryStateError: there are such items and leave_out is false, or it is not allowed now.
+    """
+    check_move("rollback", _seen(state, present), uri)
+    if state.phase is Phase.ROLLING_BACK:
+        return 0
+    lost = _without_old(store, state)
+    if lost and not leave_out:
+        example = _one_without_old(store, state)
+        raise GalleryStateError(
+            f"{lost} items hold no old embedding, e.g. {example!r}: the old system would not "
+            "find them. Upsert them with old=..., or roll back with leave_out=True "
+            "(--leave-out)"
+        )
+    return lost
 
 
 def settle(store: Store, *, actor: str | None = None) -> None:

@@ -5,7 +5,13 @@ know is kept with the collection.
 """
 
 from crossfade.operations.adopt import attach, detach
-from crossfade.operations.ends import finish, retry_parked, roll_back
+from crossfade.operations.ends import (
+    check_finish,
+    check_roll_back,
+    finish,
+    retry_parked,
+    roll_back,
+)
 from crossfade.operations.log import export_log, read_audit, verify_audit, verify_file
 from crossfade.operations.pause import pause
 from crossfade.operations.plan import Sample, StartPlan, plan_start
@@ -22,6 +28,8 @@ __all__ = [
     "Status",
     "attach",
     "backfill",
+    "check_finish",
+    "check_roll_back",
     "detach",
     "export_log",
     "finish",

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from crossfade.backfill.membership import working_alone
 from crossfade.backfill.standing import at_rest
-from crossfade.gallery import Phase, State
-from crossfade.gallery.ends import drop_new_side, drop_old_side
+from crossfade.gallery import Phase, State, ends
 from crossfade.gallery.moves import check_move
 from crossfade.gallery.record import log_move
 from crossfade.operations.opening import open_collection
 from crossfade.operations.status import Status, status
 
-__all__ = ["finish", "retry_parked", "roll_back"]
+__all__ = ["check_finish", "check_roll_back", "finish", "retry_parked", "roll_back"]
+
+
+def check_roll_back(uri: str, *, leave_out: bool = False) -> None:
+    """Find out what stands in the way of :func:`roll_back`, before anybody is asked.
+
+    Raises:
+        GalleryStateError: items hold no old vector (and leave_out is false), or it is not
+            allowed now.
+    """
+    with open_collection(uri) as collection:
+        state = collection.check("rollback")
+        ends.check_roll_back(
+            collection.store,
+            state,
+            leave_out=leave_out,
+            present=collection.state,
+            uri=collection.uri,
+        )
 
 
 def roll_back(uri: str, *, leave_out: bool = False, actor: str | None = None) -> Status:
@@ -26,7 +43,7 @@ def roll_back(uri: str, *, leave_out: bool = False, actor: str | None = None) ->
         store, journal = collection.store, collection.journal
         with working_alone(store, journal):
             present = at_rest(store, state, journal)
-            drop_new_side(
+            ends.drop_new_side(
                 store,
                 leave_out=leave_out,
                 before=journal.clear,
@@ -35,6 +52,17 @@ def roll_back(uri: str, *, leave_out: bool = False, actor: str | None = None) ->
                 uri=collection.uri,
             )
     return status(uri)
+
+
+def check_finish(uri: str) -> None:
+    """Find out what stands in the way of :func:`finish`, before anybody is asked.
+
+    Raises:
+        GalleryStateError: items are left on the old side, or it is not allowed now.
+    """
+    with open_collection(uri) as collection:
+        state = collection.check("finish")
+        ends.check_finish(collection.store, state, present=collection.state, uri=collection.uri)
 
 
 def finish(uri: str, *, actor: str | None = None) -> Status:
@@ -49,7 +77,7 @@ def finish(uri: str, *, actor: str | None = None) -> Status:
         store, journal = collection.store, collection.journal
         with working_alone(store, journal):
             present = at_rest(store, state, journal)
-            drop_old_side(store, present=present, actor=actor, uri=collection.uri)
+            ends.drop_old_side(store, present=present, actor=actor, uri=collection.uri)
             journal.clear()
     return status(uri)
 

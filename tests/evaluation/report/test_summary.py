@@ -73,6 +73,12 @@ def test_bad_news_is_marked_as_such() -> None:
     assert figures["end point"].tone is Tone.NEUTRAL
 
 
+def test_a_worse_model_has_no_gain_to_share_wherever_it_is_shown() -> None:
+    worse, better = result(0.6, [0.6, 0.5, 0.4], 0.4), result(0.2, [0.2, 0.4, 0.6], 0.6)
+    assert worse.gain_share["map"] == pytest.approx(0.5)
+    assert [headline_figures(one, "map")[0].value for one in (worse, better)] == ["–", "50 %"]
+
+
 def test_numbers_are_written_with_a_true_minus_and_no_minus_zero() -> None:
     assert [percent(x) for x in (0.794, -0.46, -0.001, 1.0, math.nan)] == [
         "79 %",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from crossfade.bench.dataset import LOG_FILE, DataSet
+from crossfade.bench.dataset import FILES, LOG_FILE, DataSet
 from crossfade.bench.suite import (
     WITH_LABELS,
     WITH_QUERIES,
@@ -18,7 +18,7 @@ from crossfade.bench.suite import (
 )
 from crossfade.bench.suites import emoji, fashion, one_file, paper, stamps, text, wesnoth
 from crossfade.errors import InvalidInput
-from crossfade.evaluation.metrics import check_metric
+from crossfade.evaluation.metrics import check_metric, metric_for
 
 __all__ = ["ALL", "ALL_LOCAL", "suites_named"]
 
@@ -69,15 +69,20 @@ def _named(name: str) -> list[Suite]:
         return [_own(path, partial(one_file.build, path), judged=apart)]
     raise InvalidInput(
         f"there is no suite and no folder or .npz file {name!r}; `crossfade bench list` shows the "
-        "suites, a folder of your own holds fit.npz, gallery.npz, and optionally queries.npz, "
-        f"qrels.txt, log.npz, and a file {one_file.FORM}"
+        f"suites, a folder of your own holds {', '.join(FILES)} (the first two at least), and a "
+        f"file {one_file.FORM}"
     )
 
 
 def _own_folder(folder: Path) -> Suite:
     DataSet.check(folder)
     judged, logged = ((folder / name).exists() for name in ("qrels.txt", LOG_FILE))
-    return _own(folder, lambda _: DataSet.load(folder), judged=judged, logged=logged)
+
+    def build(_: BuildPlan) -> DataSet:
+        data = DataSet.load(folder)
+        return replace(data, source=data.fingerprint())
+
+    return _own(folder, build, judged=judged, logged=logged)
 
 
 def _own(
@@ -93,7 +98,7 @@ def _own(
         family="own",
         summary=f"your own data, {path}",
         setting=Setting.OWN,
-        metric="mrr" if judged else "map",
+        metric=metric_for(judged=judged),
         methods=(*WITHOUT_LABELS, *((WITH_QUERIES,) if logged else ()), *WITH_LABELS),
         build=whole,
     )

@@ -12,12 +12,14 @@ Arrays ``gallery_ids``, ``gallery_old``, ``gallery_new``, row by row, and either
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossfade.bench.cache import content_hash
 from crossfade.bench.dataset import DataSet
 from crossfade.bench.suite import BuildPlan
 from crossfade.bench.suites.splits import split_rows
@@ -25,12 +27,18 @@ from crossfade.embeddings import Pairs, Qrels
 from crossfade.embeddings.formats import read_npz
 from crossfade.errors import DataFileError, InvalidInput
 
-__all__ = ["FORM", "build", "check"]
+__all__ = ["ARRAYS", "FORM", "build", "check"]
 
 FORM = (
     "gallery_ids, gallery_old, gallery_new, and labels, or query_old, query_new and relevant "
     "(rows of queries and of the gallery)"
 )
+ARRAYS: Mapping[str, str] = {
+    "gallery_ids, gallery_old, gallery_new": "(n,), (n, d_old), (n, d_new), row by row; and either",
+    "labels": "(n,) classes of the gallery, whose items then ask; or",
+    "query_old, query_new, relevant": "(q, d_old), (q, d_new), (m, 2) rows of queries and gallery",
+}
+"""The same, for a page of help."""
 _GALLERY = ("gallery_ids", "gallery_old", "gallery_new")
 _QUERIES = ("query_old", "query_new", "relevant")
 _FIT_SHARE, _FEWEST_UNASKED = 0.5, 0.25
@@ -59,7 +67,7 @@ def build(path: Path, plan: BuildPlan) -> DataSet:
     if not _apart(arrays, path):
         assert every.labels is not None
         fit, gallery = split_rows(every.labels, _FIT_SHARE, plan.seed)
-        return DataSet(fit=every.subset(fit), gallery=every.subset(gallery))
+        return DataSet(fit=every.subset(fit), gallery=every.subset(gallery), source=_source(arrays))
     # Ids of their own: a query that has an item's id would leave that item out.
     names = [f"query {row}" for row in range(len(arrays["query_old"]))]
     queries = Pairs.of(names, arrays["query_old"], arrays["query_new"])
@@ -73,7 +81,13 @@ def build(path: Path, plan: BuildPlan) -> DataSet:
         drawn = np.random.default_rng(plan.seed).permutation(unasked)
         fit = np.sort(drawn[: round(_FIT_SHARE * len(every))])
         gallery = np.setdiff1d(gallery, fit)
-    return DataSet(every.subset(fit), every.subset(gallery), queries, Qrels(dict(judged)))
+    return DataSet(
+        every.subset(fit),
+        every.subset(gallery),
+        queries,
+        Qrels(dict(judged)),
+        source=_source(arrays),
+    )
 
 
 def _read(path: Path) -> Arrays:
@@ -81,6 +95,14 @@ def _read(path: Path) -> Arrays:
     if missing := [name for name in _GALLERY if name not in arrays]:
         raise DataFileError(f"{path} lacks {', '.join(missing)}; wanted {FORM}")
     return arrays
+
+
+def _source(arrays: Arrays) -> str:
+    return content_hash(
+        part
+        for name, array in sorted(arrays.items())
+        for part in (f"{name} {array.dtype} {array.shape}".encode(), array.tobytes())
+    )
 
 
 def _apart(arrays: Arrays, path: Path) -> bool:

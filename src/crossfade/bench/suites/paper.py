@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -57,10 +58,16 @@ def build(layout: str, backbones: BackbonePlan, plan: BuildPlan) -> DataSet:
     if plan.quick:
         photos = _few(photos)
         wanted = replace(wanted, epochs=1, batch_size=32)
+    path = plan.data_folder().resolve()
+    name = f"{layout}-{_hash(path, photos, wanted)[:16]}"
+    data = train_pair(photos, wanted, cache_folder() / "backbones" / name, plan.say)
+    return replace(data, source=_hash(path, photos, replace(wanted, seed=0)))
+
+
+def _hash(path: Path, photos: PhotoSet, plan: BackbonePlan) -> str:
     # Another copy of the data under the same path is other data.
-    parts = [str(plan.data_folder().resolve()), str(astuple(wanted)), str(len(photos.train))]
-    name = f"{layout}-{content_hash(part.encode() for part in parts)[:16]}"
-    return train_pair(photos, wanted, cache_folder() / "backbones" / name, plan.say)
+    parts = [str(path), str(astuple(plan)), str(len(photos.train))]
+    return content_hash(part.encode() for part in parts)
 
 
 def _few(photos: PhotoSet) -> PhotoSet:

@@ -92,7 +92,7 @@ def headline_figures(result: EvaluationResult, metric: str) -> Sequence[Figure]:
     worst, drop = result.worst_point[metric], result.drop[metric]
     end = result.end_point[metric]
     return [
-        Figure("gain share", percent(result.gain_share[metric]), "a straight line has 50 %"),
+        Figure("gain share", percent(result.shown_gain_share[metric]), "a straight line has 50 %"),
         Figure("worst point", signed(worst), "lowest point against the old system", _tone(worst)),
         Figure("drop", f"{drop:.3f}", "deepest fall on the way", _tone(-drop)),
         Figure("end point", signed(end), "against the new model", _tone(end)),
