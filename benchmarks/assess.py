@@ -82,9 +82,9 @@ def _earlier() -> dict[str, dict[str, Any]]:
 
 def _run(suite: Suite, methods: list[str] | None, *, with_log: bool, quick: bool) -> dict[str, Any]:
     data = suite.build(BuildPlan(0, quick, lambda line: print(line, flush=True)))
-    if with_log and data.log is None:
+    log = data.logs.get("queries") if with_log else None
+    if with_log and log is None:
         raise SystemExit(f"{suite.name} has no log of queries")
-    log = data.log if with_log else None
     seen, unseen = _halves(data.queries)
     said = assess(
         data.fit,

@@ -49,7 +49,7 @@ def main() -> None:
 def measure(data: DataSet) -> dict[str, object]:
     """Milliseconds of a search: the median over the queries, of each store and mode."""
     assert data.queries is not None
-    with_log = crossfade.fit(data.fit, queries=data.log, seed=0)
+    with_log = crossfade.fit(data.fit, queries=data.logs["queries"], seed=0)
     assert with_log.offset is not None
     without = replace(with_log, offset=replace(with_log.offset, new_side=0.0, usual_new=0.0))
     queries, rows = data.queries.subset(range(QUERIES)), []

@@ -180,7 +180,13 @@ def test_an_unknown_method_or_suffix_is_refused(name: str) -> None:
 
 def test_every_method_is_one() -> None:
     assert all(is_method(name) for name in EVERY_METHOD)
-    wanted = {"rank_merge+z_score", "rank_merge+isotonic", "auto+labels", "auto+queries"}
+    wanted = {
+        "rank_merge+z_score",
+        "rank_merge+isotonic",
+        "auto+labels",
+        "auto+queries",
+        "auto+stand-ins",
+    }
     assert wanted < {*EVERY_METHOD}
 
 
@@ -189,7 +195,7 @@ def test_a_log_of_queries_is_for_the_methods_that_ask_for_it(tmp_path: Path) -> 
     logged = QueryLog(log.new_rows(), log.old_rows())
 
     def build(plan: BuildPlan) -> DataSet:
-        return replace(small_data(plan.seed), log=logged)
+        return replace(small_data(plan.seed), logs={"queries": logged})
 
     told, path = Told(), tmp_path / "runs.jsonl"
     suites = [replace(small_suite("with"), build=build), small_suite("without")]

@@ -50,14 +50,16 @@ def test_a_log_of_queries_is_kept_and_counts_only_for_what_was_learned_from_it(
     rng = np.random.default_rng(0)
     new, old = rng.normal(size=(7, data.fit.target.dim)), rng.normal(size=(7, data.fit.source.dim))
     log = QueryLog(new, old).checked(data.fit.source.dim, data.fit.target.dim)
-    logged = replace(data, log=log)
+    logs = {"queries": log, "stand-ins": log.sample(6)}
+    logged = replace(data, logs=logs)
     logged.save(tmp_path)
     again = DataSet.load(tmp_path)
-    assert again.log is not None and len(again.log) == 7
-    assert again.fingerprint(with_log=True) == logged.fingerprint(with_log=True)
-    assert logged.fingerprint() == data.fingerprint() == data.fingerprint(with_log=True)
-    others = (replace(data, log=QueryLog(log.new)), replace(data, log=log.sample(6)))
-    prints = {one.fingerprint(with_log=True) for one in (data, logged, *others)}
+    assert [len(again.logs[suffix]) for suffix in logs] == [7, 6]
+    assert [again.fingerprint(again.logs[suffix]) for suffix in logs] == [
+        logged.fingerprint(one) for one in logs.values()
+    ]
+    assert logged.fingerprint() == data.fingerprint()
+    prints = {data.fingerprint(one) for one in (None, log, QueryLog(log.new), log.sample(6))}
     assert len(prints) == 4
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from crossfade.bench.dataset import Identity
 from crossfade.bench.ledger import Ledger, RunKey
 from crossfade.errors import DataFileError, OutputError
 
@@ -78,7 +77,8 @@ def test_a_place_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 def drawn(source: str | None, seed: int = 0, log: str | None = None) -> dict[str, object]:
     """A run of data that was drawn from a user's own; ``None`` is a suite of ours."""
-    key = RunKey("s", seed, f"m+{log}", "x", "y", "1", f"{source} {seed} {log}", source, log)
+    method = "m" if log is None else "m+queries"
+    key = RunKey("s", seed, method, "x", "y", "1", f"{source} {seed} {log}", source, log)
     return {**key.to_json(), "quick": False}
 
 
@@ -99,9 +99,9 @@ def test_runs_of_other_data_under_one_name_are_left_out(tmp_path: Path) -> None:
     ledger = ledger_of(tmp_path, drawn("a", 0), drawn("a", 1), drawn("b", 0))
     assert ledger.present == [drawn("b", 0)]
     assert ledger.left_out == {("s", False): 2}
-    ledger.holds_now("s", True, Identity("any", "c"))  # small sets have tables of their own
+    ledger.holds_now("s", True, "c", {})  # small sets have tables of their own
     assert ledger.present == [drawn("b", 0)]
-    ledger.holds_now("s", False, Identity("any", "a"))  # the first folder is back
+    ledger.holds_now("s", False, "a", {})  # the first folder is back
     assert ledger.present == [drawn("a", 0), drawn("a", 1)]
     assert ledger.left_out == {("s", False): 1}
 
@@ -114,7 +114,7 @@ def test_a_users_data_is_not_put_together_with_a_suite_of_that_name(tmp_path: Pa
 def test_another_log_leaves_out_only_the_runs_that_used_it(tmp_path: Path) -> None:
     ledger = ledger_of(tmp_path, drawn("a"), drawn("a", 0, "l"), drawn("a", 0, "k"), drawn("a", 1))
     assert ledger.present == [drawn("a"), drawn("a", 0, "k"), drawn("a", 1)]
-    ledger.holds_now("s", False, Identity("any", "a", "l"))
+    ledger.holds_now("s", False, "a", {"queries": "l"})
     assert ledger.present == [drawn("a"), drawn("a", 0, "l"), drawn("a", 1)]
 
 

@@ -104,7 +104,10 @@ def test_list_shows_every_suite(run: Run) -> None:
     [
         (("nothing",), "no suite and no folder or .npz file 'nothing'"),
         (("emoji", "--methods", "magic"), "unknown method 'magic'"),
-        (("emoji", "--methods", "magic"), "auto, auto+labels, auto+queries; with +queries"),
+        (
+            ("emoji", "--methods", "magic"),
+            "auto, auto+labels, auto+queries, auto+stand-ins; with +queries",
+        ),
         (("emoji", "--methods", "auto+magic"), "unknown suffix 'magic' of auto"),
         (("emoji", "--orders", "magic"), "unknown order 'magic'"),
         (("emoji", "--metric", "magic"), "unknown metric 'magic'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,18 @@ import numpy as np
 from crossfade.embeddings import IgnoredItems, Pairs, Qrels, QueryLog
 from crossfade.errors import DataFileError
 
-__all__ = ["FILES", "LOG_FILE", "DataSet", "Identity"]
+__all__ = ["FILES", "LOGS", "DataSet", "Identity"]
 
-LOG_FILE = "log.npz"
+LOGS: Mapping[str, str] = {"queries": "log.npz", "stand-ins": "stand_ins.npz"}
+"""What a method may learn from beside pairs, by the suffix of its name; the files of a folder."""
 FILES: Mapping[str, str] = {
     "fit.npz": "fitted on: ids (n,), old (n, d_old), new (n, d_new), labels (n,) if any",
     "gallery.npz": "searched: the same arrays",
     "queries.npz": "optional: the same arrays; without it the gallery's items ask",
     "qrels.txt": "optional: lines 'query_id 0 gallery_id relevance'; without it labels tell",
     "ignored.txt": "optional: lines 'query_id gallery_id', items that no ranking counts",
-    LOG_FILE: "optional: other queries, new (m, d_new), old (m, d_old) if any, no ids",
+    LOGS["queries"]: "optional: other queries, new (m, d_new), old (m, d_old) if any, no ids",
+    LOGS["stand-ins"]: "optional: the same of texts in their place; see stand_in_queries",
 }
 """What a folder of a user's own holds."""
 _FORMS = ("{}.npz", "{}.parquet", "{}")
@@ -35,7 +37,7 @@ class Identity:
         data_sha256: of everything that was fitted on and measured with: another for each seed that
             draws its own.
         source_sha256: of what all seeds draw from, where a suite's name does not say it; see
-            :attr:`DataSet.source`. log_sha256: then of the log of queries too, if it was used.
+            :attr:`DataSet.source`. log_sha256: then of the log too that was learned from, if any.
     """
 
     data_sha256: str
@@ -52,8 +54,8 @@ class DataSet:
         queries: None where the gallery's items are the queries, each leaving itself out.
         qrels: what is relevant; None where items of the query's label are.
         ignored: items that some queries leave out of their ranking.
-        log: other queries, for methods that learn from a log; none of them asks for an item of the
-            gallery.
+        logs: for methods that learn from one, by their suffix (:data:`LOGS`): other queries, none
+            of which asks for an item of the gallery, and texts in their place.
         source: says what all seeds draw from, the same for each, if the suite's name does not: a
             user's own data may be other data tomorrow. Not the log, which not all runs use.
     """
@@ -63,14 +65,14 @@ class DataSet:
     queries: Pairs | None = None
     qrels: Qrels | None = None
     ignored: IgnoredItems | None = None
-    log: QueryLog | None = None
+    logs: Mapping[str, QueryLog] = field(default_factory=dict)
     source: str | None = None
 
     @classmethod
     def load(cls, folder: Path) -> DataSet:
         """Read ``fit`` and ``gallery``, and if they are there ``queries``, ``qrels.txt``,
-        ``ignored.txt``, ``log.npz`` (a :class:`QueryLog`). Pairs are ``.npz``, ``.parquet``, or a
-        folder of ``.npy`` files.
+        ``ignored.txt``, and the files of :data:`LOGS` (:class:`QueryLog`). Pairs are ``.npz``,
+        ``.parquet``, or a folder of ``.npy`` files.
 
         Raises:
             DataFileError: a file that is missing or can't be read.
@@ -78,7 +80,8 @@ class DataSet:
         """
         fit, gallery = cls.check(folder)
         queries = _find(folder, "queries")
-        qrels, ignored, log = (folder / name for name in ("qrels.txt", "ignored.txt", LOG_FILE))
+        qrels, ignored = (folder / name for name in ("qrels.txt", "ignored.txt"))
+        logs = {suffix: folder / name for suffix, name in LOGS.items()}
         pairs = Pairs.load(fit)
         return cls(
             fit=pairs,
@@ -86,9 +89,11 @@ class DataSet:
             queries=None if queries is None else Pairs.load(queries),
             qrels=Qrels.load(qrels) if qrels.exists() else None,
             ignored=IgnoredItems.load(ignored) if ignored.exists() else None,
-            log=QueryLog.load(log).checked(pairs.source.dim, pairs.target.dim)
-            if log.exists()
-            else None,
+            logs={
+                suffix: QueryLog.load(path).checked(pairs.source.dim, pairs.target.dim)
+                for suffix, path in logs.items()
+                if path.exists()
+            },
         )
 
     @staticmethod
@@ -122,8 +127,8 @@ class DataSet:
             _write_lines(folder / "qrels.txt", _qrels_lines(self.qrels))
         if self.ignored is not None:
             _write_lines(folder / "ignored.txt", self.ignored.lines())
-        if self.log is not None:
-            self.log.save(folder / LOG_FILE)
+        for suffix, log in self.logs.items():
+            log.save(folder / LOGS[suffix])
         self.gallery.save(folder / "gallery.npz")
 
     @property
@@ -131,24 +136,24 @@ class DataSet:
         """Whether methods that learn from labels can be fitted."""
         return self.fit.labels is not None
 
-    def identity(self, *, with_log: bool = False) -> Identity:
+    def identity(self, log: QueryLog | None = None) -> Identity:
         """What tells a run of this data from one of other data.
 
         Args:
-            with_log: the run uses the log.
+            log: what the run learns from, if it does.
         """
-        own_log = self.log if with_log and self.source is not None else None
+        own_log = None if self.source is None else log
         return Identity(
-            data_sha256=self.fingerprint(with_log=with_log),
+            data_sha256=self.fingerprint(log),
             source_sha256=self.source,
             log_sha256=None if own_log is None else own_log.fingerprint(),
         )
 
-    def fingerprint(self, *, with_log: bool = False) -> str:
+    def fingerprint(self, log: QueryLog | None = None) -> str:
         """SHA-256 over everything; the same data gives the same text.
 
         Args:
-            with_log: the log of queries too, for what was learned from it.
+            log: over this too, for what was learned from it.
         """
         digest = hashlib.sha256()
         for pairs in (self.fit, self.gallery, self.queries):
@@ -158,8 +163,8 @@ class DataSet:
             [] if self.ignored is None else self.ignored.lines(),
         ):
             digest.update(("\n".join(lines) + "\0").encode())
-        if with_log and self.log is not None:
-            for rows in self.log.arrays().values():
+        if log is not None:
+            for rows in log.arrays().values():
                 digest.update(np.ascontiguousarray(rows).tobytes())
         return digest.hexdigest()
 

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from crossfade.bench.dataset import Identity
 from crossfade.errors import DataFileError, OutputError
 
 __all__ = ["Ledger", "Run", "RunKey"]
@@ -25,8 +24,21 @@ Run = Mapping[str, Any]
 """A finished run as it is written; see :func:`crossfade.bench.measure.measure`."""
 _Table = tuple[str, bool]
 """Whose runs are put together: a suite's, small sets apart."""
-_Source = tuple[str | None, str | None]
-"""What a suite's seeds draw from, and its log of queries."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a suite's seeds draw from, and its logs by the suffix of methods that learn from one."""
+
+    data: str | None
+    logs: Mapping[str, str | None]
+
+    def is_of(self, run: Run) -> bool:
+        """Whether the run is of this data, and of this log if of any."""
+        key = RunKey.of(run)
+        if key.source_sha256 != self.data:
+            return False
+        return key.log_sha256 in (None, self.logs.get(key.suffix))
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,11 @@ class RunKey:
     def of(cls, run: Run) -> RunKey:
         """The key of a finished run."""
         return cls(**{name: run[name] for name in cls.__dataclass_fields__ if name in run})
+
+    @property
+    def suffix(self) -> str:
+        """Of the method's name: what it learns from beside pairs, or how it merges."""
+        return self.method.partition("+")[2]
 
     def to_json(self) -> dict[str, Any]:
         """As the first part of a finished run."""
@@ -83,30 +100,38 @@ class Ledger:
         """All of them; of runs with one key the last one counts."""
         return list({RunKey.of(run): run for run in self._runs}.values())
 
-    def holds_now(self, suite: str, quick: bool, data: Identity) -> None:
-        """Tell what a suite's data is now, with its log: another folder may have its name since."""
-        self._told[suite, quick] = data.source_sha256, data.log_sha256
+    def holds_now(
+        self, suite: str, quick: bool, source: str | None, logs: Mapping[str, str | None]
+    ) -> None:
+        """Tell what a suite's data is now: another folder may have its name since.
+
+        Args:
+            source: ``source_sha256``. logs: ``log_sha256`` by the suffix of methods.
+        """
+        self._told[suite, quick] = _Source(source, logs)
 
     @property
     def present(self) -> list[Run]:
         """The runs of the data that each suite has now, or as of its last run: no others may be
         put together."""
         sources = self._sources()
-        return [run for run in self.runs if _is_of(run, sources[_table(run)])]
+        return [run for run in self.runs if sources[_table(run)].is_of(run)]
 
     @property
     def left_out(self) -> Counter[tuple[str, bool]]:
         """How many runs of other data under the same name there are, by suite and ``quick``."""
         sources = self._sources()
-        return Counter(_table(run) for run in self.runs if not _is_of(run, sources[_table(run)]))
+        return Counter(_table(run) for run in self.runs if not sources[_table(run)].is_of(run))
 
     def _sources(self) -> dict[_Table, _Source]:
         sources: dict[_Table, _Source] = {}
         for run in self._runs:
             key = RunKey.of(run)
-            data, log = sources.get(_table(run), (None, None))
-            kept = log if data == key.source_sha256 else None
-            sources[_table(run)] = key.source_sha256, key.log_sha256 or kept
+            before = sources.get(_table(run))
+            logs = {} if before is None or before.data != key.source_sha256 else {**before.logs}
+            if key.log_sha256 is not None:
+                logs[key.suffix] = key.log_sha256
+            sources[_table(run)] = _Source(key.source_sha256, logs)
         return {**sources, **self._told}
 
     def __contains__(self, key: object) -> bool:
@@ -133,11 +158,6 @@ class Ledger:
 
 def _table(run: Run) -> _Table:
     return run["suite"], run["quick"]
-
-
-def _is_of(run: Run, source: _Source) -> bool:
-    key = RunKey.of(run)
-    return key.source_sha256 == source[0] and key.log_sha256 in (None, source[1])
 
 
 @contextmanager

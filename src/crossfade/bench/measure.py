@@ -1,8 +1,9 @@
 """One fit and its measurements: what a line of the results holds.
 
-A method's name may have a suffix: ``auto+labels`` may use labels, ``auto+queries`` a log of queries
-(as may most methods with a forward map), and ``rank_merge+rrf`` merges the lists of both sides as
-other tools do (:data:`crossfade.baselines.MERGES`, ``isotonic``).
+A method's name may have a suffix: ``auto+labels`` may use labels; ``auto+queries`` a log of
+queries and ``auto+stand-ins`` texts in its place (as may most methods with a forward map); and
+``rank_merge+rrf`` merges the lists of both sides as other tools do
+(:data:`crossfade.baselines.MERGES`, ``isotonic``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crossfade.baselines import MERGES, evaluate_merge
-from crossfade.bench.dataset import DataSet
+from crossfade.bench.dataset import LOGS, DataSet
 from crossfade.embeddings import Pairs
 from crossfade.errors import InvalidInput
 from crossfade.evaluation import METRICS, EvaluationResult, evaluate
@@ -31,19 +32,19 @@ __all__ = [
     "measure",
     "merge_of",
     "uses_labels",
-    "uses_queries",
+    "uses_log",
 ]
 
-_LABELS, _QUERIES = "labels", "queries"
+_LABELS = "labels"
 _MERGES = (*MERGES, "isotonic")
 EVERY_METHOD = (
     *METHODS,
     *(f"rank_merge+{name}" for name in _MERGES if name != "raw"),
     "auto",
     "auto+labels",
-    "auto+queries",
+    *(f"auto+{suffix}" for suffix in LOGS),
 )
-"""Every method, rank merge under the merges of other tools, and ``auto`` in its three ways."""
+"""Every method, rank merge under the merges of other tools, and ``auto`` in its ways."""
 _STEPS = 11
 _DIGITS = 5
 _FIGURES = ("old_old", "new_new", "auc", "gain_share", "worst_point", "drop", "end_point")
@@ -60,19 +61,19 @@ def check_method(name: str) -> str:
     base, _, suffix = name.partition("+")
     if is_method(base):
         raise InvalidInput(
-            f"unknown suffix {suffix!r} of {base}; choose one of {', '.join(_MERGES)}, or "
-            "queries, or auto+labels"
+            f"unknown suffix {suffix!r} of {base}; choose one of {', '.join((*_MERGES, *LOGS))}, "
+            "or auto+labels"
         )
     raise InvalidInput(
-        f"unknown method {name!r}; choose of {', '.join(EVERY_METHOD)}; with +{_QUERIES} most "
-        "methods with a forward map use a log of queries"
+        f"unknown method {name!r}; choose of {', '.join(EVERY_METHOD)}; with +queries or "
+        "+stand-ins most methods with a forward map learn from a log, or from texts in its place"
     )
 
 
 def is_method(name: str) -> bool:
     """Whether :func:`check_method` would take it."""
     base, plus, suffix = name.partition("+")
-    known_suffix = not plus or suffix in (*_MERGES, _QUERIES) or name == f"auto+{_LABELS}"
+    known_suffix = not plus or suffix in (*_MERGES, *LOGS) or name == f"auto+{_LABELS}"
     return (base == "auto" or base in METHODS) and known_suffix
 
 
@@ -88,9 +89,10 @@ def uses_labels(method: str) -> bool:
     return suffix == _LABELS or (base != "auto" and METHODS[base].needs_labels)
 
 
-def uses_queries(method: str) -> bool:
-    """Whether fitting is given the log of queries."""
-    return method.partition("+")[2] == _QUERIES
+def uses_log(method: str) -> str | None:
+    """The log that fitting is given, by its suffix; None for none."""
+    suffix = method.partition("+")[2]
+    return suffix if suffix in LOGS else None
 
 
 def fit_method(
@@ -101,12 +103,13 @@ def fit_method(
     epochs: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Upgrade:
-    """Fit on the fit rows only, with labels or the log only if the method is one that uses them."""
+    """Fit on the fit rows only, with labels or a log only if the method is one that uses them."""
     pairs: Pairs = data.fit if uses_labels(method) else data.fit.without_labels()
+    log = uses_log(method)
     return fit(
         pairs,
         method.partition("+")[0],
-        queries=data.log if uses_queries(method) else None,
+        queries=None if log is None else data.logs[log],
         seed=seed,
         epochs=epochs,
         progress=progress,

@@ -19,7 +19,7 @@ from typing import Protocol
 import crossfade
 from crossfade.bench.dataset import DataSet, Identity
 from crossfade.bench.ledger import Ledger, RunKey
-from crossfade.bench.measure import can_search, fit_method, measure, uses_labels, uses_queries
+from crossfade.bench.measure import can_search, fit_method, measure, uses_labels, uses_log
 from crossfade.bench.plan import BenchPlan, Step
 from crossfade.bench.suite import BuildPlan, Suite
 from crossfade.bench.timing import TimeLeft
@@ -29,6 +29,8 @@ from crossfade.fit.settings import FitProgress
 from crossfade.upgrade import Upgrade
 
 __all__ = ["Narrator", "run_suites"]
+
+_LOG_NAMES = {"queries": "a log of queries", "stand-ins": "texts in place of queries"}
 
 
 class Narrator(Protocol):
@@ -80,9 +82,11 @@ class _Session:
         steps = self.plan.steps(suite, seed)
         with self._failing(f"{suite.name}, seed {seed}: building its data", steps):
             data = self._build(suite, seed)
-            self.ledger.holds_now(suite.name, self.plan.quick, data.identity(with_log=True))
+            logs = {suffix: data.identity(log).log_sha256 for suffix, log in data.logs.items()}
+            self.ledger.holds_now(suite.name, self.plan.quick, data.source, logs)
             for method, own in _by_method(steps):
-                self._run_method(data, data.identity(with_log=uses_queries(method)), method, own)
+                log = data.logs.get(uses_log(method) or "")
+                self._run_method(data, data.identity(log), method, own)
 
     def _build(self, suite: Suite, seed: int) -> DataSet:
         self.narrator.say(f"{suite.name}, seed {seed}: {suite.summary}")
@@ -118,8 +122,8 @@ class _Session:
                 upgrade = fit_method(
                     data, method, missing[0].seed, epochs=self.plan.epochs, progress=progress
                 )
-            if uses_queries(method) and not upgrade.report["queries_used"]:
-                self.narrator.say(f"{missing[0]}: left out, it makes no use of a log of queries")
+            if uses_log(method) and not upgrade.report["queries_used"]:
+                self.narrator.say(f"{missing[0]}: left out, it makes no use of a log")
                 for step in missing:
                     self._done(step)
                 return
@@ -197,7 +201,8 @@ class _Session:
 def _what_is_lacking(data: DataSet, method: str) -> str | None:
     if uses_labels(method) and not data.has_labels:
         return "labels"
-    return "a log of queries" if uses_queries(method) and data.log is None else None
+    log = uses_log(method)
+    return None if log is None or log in data.logs else _LOG_NAMES[log]
 
 
 def _by_method(steps: Iterable[Step]) -> Iterator[tuple[str, list[Step]]]:

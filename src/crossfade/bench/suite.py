@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from crossfade.bench.dataset import DataSet
+from crossfade.bench.dataset import LOGS, DataSet
 from crossfade.bench.packages import PythonPackage
 from crossfade.errors import InvalidInput
 
-__all__ = ["WITHOUT_LABELS", "WITH_LABELS", "WITH_QUERIES", "BuildPlan", "Say", "Setting", "Suite"]
+__all__ = ["WITHOUT_LABELS", "WITH_LABELS", "WITH_LOGS", "BuildPlan", "Say", "Setting", "Suite"]
 
 WITHOUT_LABELS = (
     "rank_merge",
@@ -25,8 +25,8 @@ WITHOUT_LABELS = (
 """What most suites measure where the user names nothing."""
 WITH_LABELS = ("contrastive", "forward_contrastive")
 """Likewise, where pairs have classes."""
-WITH_QUERIES = "auto+queries"
-"""Likewise, where there is a log of queries."""
+WITH_LOGS = {suffix: f"auto+{suffix}" for suffix in LOGS}
+"""Likewise, where there is a log of queries, or of texts in their place."""
 
 Say = Callable[[str], None]
 """Told, in one line, what is being done."""

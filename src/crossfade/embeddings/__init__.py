@@ -5,6 +5,7 @@ from crossfade.embeddings.pairs import Pairs
 from crossfade.embeddings.qrels import Qrels
 from crossfade.embeddings.queries import QueryLog
 from crossfade.embeddings.space import Space
+from crossfade.embeddings.stand_ins import stand_in_queries
 from crossfade.embeddings.vectors import FloatArray, Ids, as_ids, normalise, unit_rows
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Space",
     "as_ids",
     "normalise",
+    "stand_in_queries",
     "unit_rows",
 ]

@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from crossfade.bench.dataset import FILES, LOG_FILE, DataSet
+from crossfade.bench.dataset import FILES, LOGS, DataSet
 from crossfade.bench.suite import (
     WITH_LABELS,
-    WITH_QUERIES,
+    WITH_LOGS,
     WITHOUT_LABELS,
     BuildPlan,
     Setting,
@@ -76,7 +76,8 @@ def _named(name: str) -> list[Suite]:
 
 def _own_folder(folder: Path) -> Suite:
     DataSet.check(folder)
-    judged, logged = ((folder / name).exists() for name in ("qrels.txt", LOG_FILE))
+    judged = (folder / "qrels.txt").exists()
+    logged = [WITH_LOGS[suffix] for suffix, name in LOGS.items() if (folder / name).exists()]
 
     def build(_: BuildPlan) -> DataSet:
         data = DataSet.load(folder)
@@ -86,7 +87,7 @@ def _own_folder(folder: Path) -> Suite:
 
 
 def _own(
-    path: Path, build: Callable[[BuildPlan], DataSet], *, judged: bool, logged: bool = False
+    path: Path, build: Callable[[BuildPlan], DataSet], *, judged: bool, logged: Sequence[str] = ()
 ) -> Suite:
     def whole(plan: BuildPlan) -> DataSet:
         if plan.quick:
@@ -99,6 +100,6 @@ def _own(
         summary=f"your own data, {path}",
         setting=Setting.OWN,
         metric=metric_for(judged=judged),
-        methods=(*WITHOUT_LABELS, *((WITH_QUERIES,) if logged else ()), *WITH_LABELS),
+        methods=(*WITHOUT_LABELS, *logged, *WITH_LABELS),
         build=whole,
     )

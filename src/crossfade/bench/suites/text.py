@@ -2,8 +2,9 @@
 
 The gallery's documents answer the queries; the pairs to fit on are other documents of the same
 corpus, embedded by both models. The log of queries asks for documents that are fitted on, so it
-shares neither queries nor answers with the evaluation. Where a model is slow, the documents are a
-fixed sample of the corpus, and the seed draws from it.
+shares neither queries nor answers with the evaluation. Texts in place of queries are first
+sentences of documents that are fitted on; of encyclopaedia articles where documents are but names.
+Where a model is slow, the documents are a fixed sample of the corpus, and the seed draws from it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from crossfade.bench.models.text import (
     text_model,
 )
 from crossfade.bench.packages import PythonPackage
-from crossfade.bench.suite import WITH_QUERIES, WITHOUT_LABELS, BuildPlan, Setting, Suite
+from crossfade.bench.suite import WITH_LOGS, WITHOUT_LABELS, BuildPlan, Setting, Suite
 from crossfade.bench.suites.corpora import (
     VITAL_PACKAGE,
     Entry,
@@ -35,7 +36,7 @@ from crossfade.bench.suites.corpora import (
     vital_articles,
     wordnet_nouns,
 )
-from crossfade.embeddings import FloatArray, Pairs, Qrels, QueryLog
+from crossfade.embeddings import FloatArray, Pairs, Qrels, QueryLog, stand_in_queries
 
 __all__ = ["SUITES", "Task", "build"]
 
@@ -48,7 +49,8 @@ class Task:
 
     Attributes:
         gallery, queries: how many of either. pool: documents in all, the rest is fitted on.
-        log: how many of those are asked for in the log of queries.
+        log: how many of those are asked for in the log of queries, or have a sentence in its place.
+        sentences: whose sentences those are, if not the documents' own.
         quick_gallery, quick_queries, quick_pool, quick_log: the same for a look.
     """
 
@@ -63,6 +65,7 @@ class Task:
     quick_queries: int = 200
     log: int = 2_000
     quick_log: int = 200
+    sentences: Callable[[], list[Entry]] | None = None
 
 
 def build(task: Task, plan: BuildPlan) -> DataSet:
@@ -74,14 +77,19 @@ def build(task: Task, plan: BuildPlan) -> DataSet:
     order = np.random.default_rng(plan.seed).permutation(len(pool))
     n = plan.size(task.gallery, task.quick_gallery)
     asked = pool[order[: plan.size(task.queries, task.quick_queries)]]
-    logged = pool[order[n:][: plan.size(task.log, task.quick_log)]]
-    log = [entries[row].query for row in logged]
+    wanted = plan.size(task.log, task.quick_log)
+    logged = [entries[row].query for row in pool[order[n:][:wanted]]]
+    said = [entries[row] for row in pool[order[n:]]] if task.sentences is None else task.sentences()
+    stand_ins = stand_in_queries([entry.document for entry in said], wanted, seed=plan.seed)
     return DataSet(
         fit=every.subset(order[n:]),
         gallery=every.subset(order[:n]),
         queries=_pairs(task, plan, _FIRST_QUERY_ID + asked, [entries[row].query for row in asked]),
         qrels=Qrels({str(_FIRST_QUERY_ID + row): {str(row): 1} for row in asked}),
-        log=QueryLog(*(_embed(model, log, plan) for model in (task.new, task.old))),
+        logs={
+            suffix: QueryLog(*(_embed(model, texts, plan) for model in (task.new, task.old)))
+            for suffix, texts in (("queries", logged), ("stand-ins", stand_ins))
+        },
     )
 
 
@@ -101,7 +109,7 @@ def _suite(name: str, what: str, setting: Setting, task: Task, *needs: PythonPac
         summary=f"{what}, {task.old} -> {task.new}",
         setting=setting,
         metric="mrr",
-        methods=(*WITHOUT_LABELS, WITH_QUERIES),
+        methods=(*WITHOUT_LABELS, *WITH_LOGS.values()),
         build=partial(build, task),
         needs=(*packages_of(task.old, task.new), *needs),
     )
@@ -109,13 +117,21 @@ def _suite(name: str, what: str, setting: Setting, task: Task, *needs: PythonPac
 
 _NOUNS, _PACKAGES = "WordNet nouns, a gloss finds its words", "Debian, a synopsis finds its text"
 _ARTICLES = "vital articles, the last sentence finds the first two"
-_SLOW: dict[str, int] = {"quick_pool": 900, "quick_gallery": 500}
+_SLOW: dict[str, Any] = {"quick_pool": 900, "quick_gallery": 500}
 SUITES = (
     _suite(
         "wordnet-glove-wordllama",
         _NOUNS,
         Setting.ARCHITECTURE,
-        Task(wordnet_nouns, GLOVE, WORDLLAMA, pool=100_000, gallery=10_000),
+        Task(
+            wordnet_nouns,
+            GLOVE,
+            WORDLLAMA,
+            pool=100_000,
+            gallery=10_000,
+            sentences=vital_articles,
+        ),
+        VITAL_PACKAGE,
     ),
     _suite(
         "debian-glove-wordllama",
@@ -127,7 +143,16 @@ SUITES = (
         "wordnet-l3-l6",
         _NOUNS,
         Setting.SMALL_GAP,
-        Task(wordnet_nouns, MINILM_L3, MINILM_L6, pool=20_000, gallery=10_000, **_SLOW),
+        Task(
+            wordnet_nouns,
+            MINILM_L3,
+            MINILM_L6,
+            pool=20_000,
+            gallery=10_000,
+            sentences=vital_articles,
+            **_SLOW,
+        ),
+        VITAL_PACKAGE,
     ),
     _suite(
         "debian-l3-l6",
