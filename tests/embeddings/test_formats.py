@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from crossfade import Pairs
+from crossfade import Pairs, QueryLog
 from crossfade.errors import CrossfadeError, DataFileError, InvalidInput, OutputError
 
 FORMS = ("pairs.npz", "pairs.parquet", "pairs")
@@ -185,6 +185,28 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, form: str) -> None:
             Pairs.load(tmp_path / form)
 
 
+@pytest.mark.parametrize("text", ["what is a map?\n", "größer\t1\n" * 99])
+def test_text_is_called_text_and_nothing_of_pickles_is_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "q.npz").write_text(text, encoding="utf-8")
+    for load in (Pairs.load, QueryLog.load):
+        with pytest.raises(DataFileError, match=r"it is text, wanted embeddings") as caught:
+            load(tmp_path / "q.npz")
+        assert "pickle" not in str(caught.value)
+    (tmp_path / "q.npz").write_bytes(bytes(range(256)))
+    with pytest.raises(DataFileError, match="it is something else, wanted embeddings"):
+        QueryLog.load(tmp_path / "q.npz")
+
+
+def test_a_log_of_queries_given_as_pairs_is_called_one(tmp_path: Path) -> None:
+    QueryLog(PAIRS.new_rows(), PAIRS.old_rows()).save(tmp_path / "log.npz")
+    with pytest.raises(DataFileError, match=r"lacks ids; .* looks like a log of queries"):
+        Pairs.load(tmp_path / "log.npz")
+    np.savez(tmp_path / "other.npz", ids=np.arange(6), new=PAIRS.new)
+    with pytest.raises(DataFileError, match="lacks old") as caught:
+        Pairs.load(tmp_path / "other.npz")
+    assert "looks like a log" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["ids", "old", "new", "labels"])
 def test_an_array_of_a_folder_cut_off_anywhere_is_refused(tmp_path: Path, name: str) -> None:
     PAIRS.save(tmp_path / "pairs")
@@ -220,7 +242,7 @@ def test_a_flipped_byte_is_refused_or_changes_no_vector(tmp_path: Path, form: st
 def test_an_npy_file_by_the_name_of_an_archive_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "pairs.npz").open("wb") as file:
         np.save(file, ARRAYS["old"])
-    with pytest.raises(DataFileError, match=r"no \.npz archive"):
+    with pytest.raises(DataFileError, match=r"a single \.npy array, wanted .*\.npz archive"):
         Pairs.load(tmp_path / "pairs.npz")
 
 

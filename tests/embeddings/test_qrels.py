@@ -44,12 +44,22 @@ def test_beirs_form_is_read_too(tmp_path: Path) -> None:
     assert Qrels.load(path).relevance == {"q1": {"d1": 2, "d2": 0}}
 
 
-@pytest.mark.parametrize(
-    "line", ["q1 0 d1", "q1 0 d1 yes", "q1 0 d1 1 extra", "q1 0 d1 1.5", "q1,0,d1,1"]
-)
+@pytest.mark.parametrize("line", ["q1 0 d1", "q1 0 d1 yes", "q1 0 d1 1 extra", "q1,0,d1,1"])
 def test_another_form_is_refused_with_its_line(tmp_path: Path, line: str) -> None:
     with pytest.raises(DataFileError, match=r"line 2: got .*wanted 'query_id 0 gallery_id"):
         Qrels.load(write(tmp_path, f"q0 0 d0 1\n{line}\n"))
+
+
+def test_whole_grades_are_read_as_whatever_numbers_they_are_written(tmp_path: Path) -> None:
+    path = write(tmp_path, "q1 0 d1 1.0\nq1 0 d2 2.\nq1 0 d3 -0.0\nq1\td4\t3e0\nq1 0 d1 1\n")
+    assert Qrels.load(path).relevance == {"q1": {"d1": 1, "d2": 2, "d3": 0, "d4": 3}}
+    assert all(type(grade) is int for grade in Qrels.load(path).relevance["q1"].values())
+
+
+@pytest.mark.parametrize("grade", ["1.5", "nan", "inf", "-0.1"])
+def test_a_grade_between_whole_numbers_is_refused(tmp_path: Path, grade: str) -> None:
+    with pytest.raises(DataFileError, match=f"line 1: relevance is {grade}, wanted a whole number"):
+        Qrels.load(write(tmp_path, f"q1 0 d1 {grade}\n"))
 
 
 def test_two_judgements_that_contradict_each_other_are_refused(tmp_path: Path) -> None:

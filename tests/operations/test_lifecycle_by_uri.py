@@ -264,6 +264,33 @@ def test_a_query_file_that_is_none_is_refused(site: Any, content: bytes) -> None
         operations.search(site.uri, path)
 
 
+@pytest.mark.parametrize("mode", ["one-encoder", "old"])
+def test_arrays_that_the_mode_has_no_use_for_are_checked_too(site: Any, mode: str) -> None:
+    operations.start(site.request())
+    operations.backfill(site.uri)
+    path = site.folder / "q.npz"
+    unused, queries = ("old" if mode == "one-encoder" else "new"), site.world.queries
+    good = {"new": queries.new, "old": queries.old}
+    wrong = {
+        "row 1 holds NaN": np.where(np.arange(4)[:, None] == 1, np.nan, good[unused]),
+        "has dimension 7, wanted": np.ones((4, 7)),
+        "wanted both of the same queries": good[unused][:3],
+    }
+    for words, rows in wrong.items():
+        np.savez(path, **good | {unused: rows})
+        with pytest.raises((InvalidInput, DataFileError), match=rf"q\.npz.*{words}"):
+            operations.search(site.uri, path, mode=mode)
+    np.savez(path, **{name: rows for name, rows in good.items() if name != unused})
+    assert len(operations.search(site.uri, path, mode=mode)) == 4
+
+
+def test_one_query_may_be_given_as_one_row(site: Any) -> None:
+    operations.start(site.request())
+    operations.backfill(site.uri)
+    np.savez(site.folder / "q.npz", new=site.world.queries.new[0])
+    assert [*operations.search(site.uri, site.folder / "q.npz", 3)] == ["0"]
+
+
 def test_an_exported_log_is_checked_to_its_end(site: Any) -> None:
     operations.start(site.request())
     operations.backfill(site.uri, Pace(max_items=5))

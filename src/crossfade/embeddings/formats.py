@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import struct
 import zipfile
 import zlib
@@ -25,6 +26,8 @@ _SAME_IDS = ("ids_old", "ids_new", "old_ids", "new_ids")
 """Ids of each side that some exports hold as well; they have to say the same as ``ids``."""
 _KNOWN = (*_REQUIRED, "labels", *_SAME_IDS)
 _MARKER = "ids.npy"
+_LOOKED_AT = 256
+"""Bytes of a file that is no archive."""
 UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -80,7 +83,7 @@ def _pairs(columns: Mapping[str, Any], path: Path) -> Pairs:
         held = _names_in(path) if path.suffix == ".npz" else sorted(columns)
         raise DataFileError(
             f"{path} lacks {', '.join(missing)}; it holds {', '.join(held) or 'nothing'}"
-            " (wanted: ids, old, new, and optionally labels)"
+            " (wanted: ids, old, new, and optionally labels)" + _if_a_log(columns)
         )
     try:
         pairs = Pairs.of(
@@ -94,6 +97,15 @@ def _pairs(columns: Mapping[str, Any], path: Path) -> Pairs:
     return pairs
 
 
+def _if_a_log(columns: Mapping[str, Any]) -> str:
+    if "new" not in columns or "ids" in columns:
+        return ""
+    return (
+        ". It looks like a log of queries, which `fit` takes as --queries and `assess` as --log; "
+        "what is searched, or asked in an evaluation, has ids and both embeddings"
+    )
+
+
 def _require_same_ids(ids: Ids, other: Ids, name: str) -> None:
     if np.array_equal(ids, other):
         return
@@ -104,24 +116,49 @@ def _require_same_ids(ids: Ids, other: Ids, name: str) -> None:
     raise InvalidInput(f"{name} row {row} is {other[row]}, ids says {ids[row]}; {wanted}")
 
 
-def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """The arrays of these names, as far as the file has them.
+def read_npz(path: Path, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    """The arrays of these names, as far as the file has them; without names, all of them.
 
     Raises:
         DataFileError: it can't be read.
     """
     try:
         if not zipfile.is_zipfile(path):
-            raise DataFileError(f"{path} is no .npz archive, or only the start of one: cut off?")
+            raise DataFileError(f"{path} can't be read: {_what_it_is(path)}")
         # Opened here: np.load leaves a damaged file open.
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return {name: file[name] for name in names if name in file.files}
+            wanted = file.files if names is None else names
+            return {name: file[name] for name in wanted if name in file.files}
     except DataFileError:
         raise
     except UNREADABLE as error:
         raise DataFileError(
             f"{path} can't be read ({error}); is it truncated, or are its arrays pickled objects?"
         ) from error
+
+
+def _what_it_is(path: Path) -> str:
+    """In words, of what is no whole archive; zipfile and NumPy guess at pickles."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LOOKED_AT)
+    except OSError as error:
+        return f"{error.strerror}; wanted an .npz archive"
+    if start[:2] == b"PK"[: len(start)]:
+        return "it is only the start of an .npz archive; was it cut off?"
+    wanted = "wanted embeddings, in an .npz archive of arrays as numpy.savez writes it"
+    if start.startswith(b"\x93NUMPY"):
+        return f"it is a single .npy array, {wanted}"
+    return f"it is {'text' if _is_text(start) else 'something else'}, {wanted}"
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        # The last character may be cut in two.
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return all(sign.isprintable() or sign.isspace() for sign in text)
 
 
 def _names_in(path: Path) -> list[str]:

@@ -59,10 +59,16 @@ def _parse(line: str, where: str) -> tuple[str, str, int]:
     if len(fields) == 3 and line.strip().count("\t") == 2:  # BEIR's
         fields.insert(1, "0")
     try:
-        query, _, item, grade = fields
-        return query, item, int(grade)
+        query, _, item, text = fields
+        grade = float(text)
     except ValueError as error:
         raise DataFileError(
             f"{where}: got {line.strip()[:80]!r}, wanted 'query_id 0 gallery_id relevance', or "
             "'query_id<tab>gallery_id<tab>relevance'; relevance is a whole number"
         ) from error
+    if not grade.is_integer():
+        raise DataFileError(
+            f"{where}: relevance is {text}, wanted a whole number: 0 is irrelevant, and 2 counts "
+            "twice as much as 1 in nDCG; scale the grades, or round them"
+        )
+    return query, item, int(grade)

@@ -1,20 +1,20 @@
-"""Files of queries: ``.npz`` with ``new (q, d_new)``, ``old (q, d_old)``, ``ids (q,)``, or some."""
+"""Logs of queries: ``.npz`` with ``new (q, d_new)``, and ``old (q, d_old)`` if it is there."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossfade.embeddings.formats import read_npz
 from crossfade.embeddings.vectors import FloatArray, unit_rows
 from crossfade.errors import DataFileError, InvalidInput
 
-__all__ = ["QueryLog", "query_arrays"]
+__all__ = ["QueryLog"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class QueryLog:
             DataFileError: the file can't be read, or has no array ``new``.
             InvalidInput: what it holds is no embeddings.
         """
-        arrays = query_arrays(Path(path))
+        arrays = read_npz(Path(path))
         if "new" not in arrays:
             raise DataFileError(f"{path} holds {sorted(arrays)}, wanted an array new (q, d_new)")
         return cls(*(_rows(arrays.get(name), f"{path}: {name}") for name in ("new", "old")))
@@ -81,22 +81,6 @@ class QueryLog:
 
     def __len__(self) -> int:
         return len(self.new)
-
-
-def query_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of the file.
-
-    Raises:
-        DataFileError: it can't be read.
-    """
-    try:
-        # From memory: a damaged file would be left open otherwise.
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except Exception as error:
-        raise DataFileError(
-            f"{path} can't be read as .npz of arrays new, old, ids: {error}"
-        ) from error
 
 
 def _rows(array: NDArray[Any] | None, name: str) -> Any:
