@@ -229,7 +229,12 @@ def test_what_a_map_repeats_counts_as_backfilled() -> None:
     rule = with_offset().two_encoder
     assert rule is not None
     assert half.two_encoder.new_share(0.5, half.known) == pytest.approx(rule.new_share(0.75))
-    assert half.two_encoder.old_weight(half.known) == pytest.approx(rule.weight / 2)
+    # What is not known needs the old model as much as ever: more than half of it is left.
+    assert half.two_encoder.old_weight(half.known) == pytest.approx(rule.weight * (1 - 0.5**1.5))
+    assert [rule.old_weight(known) for known in (0.0, 1.0)] == [rule.weight, 0.0]
+    one = with_offset().old_side(NEW).offset_weights
+    assert one is not None and one.u > 0
+    assert half.old_side(NEW).offset_weights == pytest.approx(one.times(1 - 0.5**1.5))
     assert half.id == with_offset().id, "of a gallery, not of the artifact"
 
 

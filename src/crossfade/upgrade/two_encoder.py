@@ -25,6 +25,7 @@ import numpy as np
 
 from crossfade.embeddings import FloatArray
 from crossfade.errors import InvalidInput
+from crossfade.upgrade.shares import share_to_make_up
 
 __all__ = ["Combiner", "SampleScores", "ScoreScale", "TwoEncoder", "score_scale"]
 
@@ -70,7 +71,7 @@ class TwoEncoder:
 
     def old_weight(self, known: float) -> float:
         """The old query's share for an item that is not backfilled."""
-        return self.weight * (1.0 - known)
+        return self.weight * share_to_make_up(known)
 
 
 @dataclass(frozen=True, eq=False)

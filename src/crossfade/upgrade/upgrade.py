@@ -21,7 +21,7 @@ from crossfade.upgrade.item_offset import ItemOffset
 from crossfade.upgrade.old_side import OldSide
 from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.refit import Fresh, Refit
-from crossfade.upgrade.shares import new_side_share, old_share
+from crossfade.upgrade.shares import new_side_share, old_share, share_to_make_up
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
 
@@ -370,7 +370,8 @@ class Upgrade:
         two = self.two_encoder if mode is Mode.TWO_ENCODER else None
         weights = None
         if self.offset is not None:
-            weights = self.offset.weights(two_encoders=two is not None).times(1.0 - self.known)
+            of_mode = self.offset.weights(two_encoders=two is not None)
+            weights = of_mode.times(share_to_make_up(self.known))
             mapped_query = self.offset.queries(mapped_query, weights)
         return OldSide(self, mapped_query, stored_query, old if two else None, two, weights)
 
