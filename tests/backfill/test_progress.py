@@ -30,6 +30,12 @@ STATUS = JobStatus(
         ({}, "40 items/s, 1:15 left"),
         ({"parked": 3}, "40 items/s, 1:15 left, 3 parked"),
         ({"rate": None, "seconds_left": None}, ""),
+        ({"refits": 3}, "40 items/s, 1:15 left, up to 3 refits on top"),
+        (
+            {"refits": 1, "refit_seconds": 61.2, "parked": 3},
+            "40 items/s, 1:15 left, a refit at most on top (the last took 1:01), 3 parked",
+        ),
+        ({"refits": 3, "pending": 0}, "40 items/s, 1:15 left"),
         ({"rate": 12345.6, "seconds_left": 3.4}, "12,346 items/s, 0:03 left"),
     ],
 )

@@ -1,5 +1,6 @@
 """A job that fits the forward map again on its way."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -78,6 +79,23 @@ def test_it_can_be_left_out() -> None:
     with filled("memory://") as gallery:
         Backfill(gallery, FakeEncoder(embed), refit=False).run(max_items=100)
         assert gallery.state.fitted is None and not kept_maps(gallery.store)
+
+
+def test_what_refits_take_is_measured_and_those_to_come_are_told() -> None:
+    with filled("memory://") as gallery:
+        job = Backfill(gallery, FakeEncoder(embed), order="gallery", batch_size=5)
+        assert (job.status().refits, job.status().refit_seconds) == (len(MILESTONES), None)
+        paused = job.run(max_items=150)
+        assert paused.coverage == 0.5
+        assert paused.refits == 1, "at 70 %"
+        assert paused.generation and paused.refit_seconds is not None
+        entries = [json.loads(line) for line in read_log(gallery.store.read_pointer)]
+        last = {entry["move"]: entry["details"] for entry in entries}
+        took = last["refit"]["seconds"] + last["remap"]["seconds"]
+        assert paused.refit_seconds == pytest.approx(took, abs=0.01)
+        left_out = Backfill(gallery, FakeEncoder(embed), refit=False)
+        assert left_out.status().refits == 0
+        assert job.run().refits == 0
 
 
 @pytest.mark.parametrize("refit", [True, False])

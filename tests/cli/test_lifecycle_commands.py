@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crossfade import fit
 from crossfade.cli.app import app
 from crossfade.operations import status
 from crossfade.stores import Draft, open_store
@@ -121,6 +122,15 @@ def test_start_backfill_pause_from_another_process_resume_and_finish(terminal: T
         *("start", "prepared", "backfill", "pause", "backfill", "complete", "finish", "finished")
     ]
     assert [entry["actor"] for entry in entries if entry["move"] == "pause"] == ["ann"]
+
+
+def test_time_for_refits_is_told_beside_the_other_times(terminal: Terminal, run: Run) -> None:
+    pairs = make_world(items=ITEMS, queries=4).gallery.without_labels()
+    fit(pairs, "refitted_ridge").save(terminal.folder / "upgrade")
+    assert "refits, not in these times: at 2%, 5%, 10%," in run(*START, "--dry-run").out
+    run(*START, "--yes")
+    run("backfill", URI, "--max-items", "48")
+    assert "left, up to 2 refits on top" in run("status", URI).out
 
 
 def test_rollback_gives_the_old_answers_back(terminal: Terminal, run: Run) -> None:

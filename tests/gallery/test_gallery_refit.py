@@ -327,6 +327,19 @@ def test_a_state_of_releases_before_reads_and_is_written_as_it_was(upgrade: Upgr
     assert later.is_of(upgrade)
 
 
+def test_a_state_that_says_nothing_of_refits_is_of_an_upgrade_that_has_them(
+    upgrade: Upgrade,
+) -> None:
+    state = replace(GalleryState.of(upgrade, Phase.SERVING), refit_seconds=1.5)
+    assert state.refits and GalleryState.from_fields(state.to_fields()) == state
+    fields = state.to_fields()
+    del fields["refits"], fields["refit_seconds"]  # as releases wrote it before they were kept
+    before = GalleryState.from_fields(fields)
+    assert not before.refits and before.is_of(upgrade)
+    without = GalleryState.of(replace(upgrade, refit=None), Phase.SERVING).to_fields()
+    assert not {"refits", "refit_seconds"} & without.keys()
+
+
 def test_a_map_that_was_kept_when_all_were_affine_is_read() -> None:
     rng = np.random.default_rng(0)
     weight, bias = (rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (4,)))

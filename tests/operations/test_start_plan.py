@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crossfade import fit
 from crossfade.errors import (
     ArtifactError,
     CrossfadeError,
@@ -17,9 +18,10 @@ from crossfade.errors import (
 )
 from crossfade.gallery import State
 from crossfade.gallery.record import read_log
-from crossfade.operations import StartRequest, plan_start, start
+from crossfade.operations import Pace, StartRequest, backfill, plan_start, start, status
 from crossfade.stores import open_store
 from crossfade.testing import make_upgrade
+from crossfade.upgrade import MILESTONES
 
 
 def contents(uri: str, folder: Path) -> tuple[Any, ...]:
@@ -66,6 +68,17 @@ def test_a_plan_says_what_would_be_done(site: Any) -> None:
     assert plan.new_bytes == 4 * 60 * (20 + 20)
     assert plan.freed_bytes == 4 * 60 * (12 + 20)
     assert plan.price == pytest.approx(0.03)
+
+
+def test_a_plan_and_the_status_tell_of_refits(build: Any, tmp_path: Path, world: Any) -> None:
+    site = build(f"qdrant://{tmp_path}/gallery")
+    assert plan_start(site.request()).refits_at == ()
+    fit(world.gallery.without_labels(), "refitted_ridge").save(site.folder / "upgrade")
+    assert plan_start(site.request()).refits_at == MILESTONES
+    start(site.request())
+    paused = backfill(site.uri, Pace(max_items=12))
+    seen = status(site.uri).job
+    assert seen is not None and seen.refits == paused.refits == 3, "at 35, 50 and 70 %"
 
 
 def test_the_time_is_that_of_the_encoder(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,7 +208,8 @@ class Backfill:
 
     def status(self) -> JobStatus:
         """Look at the job; read from durable state, so anyone may at any time."""
-        return read_status(self.gallery.store, self.gallery.state, self._journal)
+        status = read_status(self.gallery.store, self.gallery.state, self._journal)
+        return status if self._refit else replace(status, refits=0)
 
     def parked_items(self) -> list[ParkedItem]:
         """The items that the encoder failed on, and why."""

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from crossfade.backfill.status import JobStatus
 
-__all__ = ["describe_rate", "progress_bar"]
+__all__ = ["describe_rate", "describe_refits", "progress_bar"]
 
 
 @contextmanager
@@ -41,11 +41,29 @@ def describe_rate(status: JobStatus) -> str:
     if status.rate is not None:
         words.append(f"{status.rate:,.0f} items/s")
     if status.seconds_left is not None:
-        minutes, seconds = divmod(round(status.seconds_left), 60)
-        words.append(f"{minutes}:{seconds:02d} left")
+        words.append(f"{_clock(status.seconds_left)} left")
+    if status.refits and status.pending:
+        words.append(describe_refits(status, _clock))
     if status.parked:
         words.append(f"{status.parked} parked")
     return ", ".join(words)
+
+
+def describe_refits(status: JobStatus, spoken: Callable[[float], str]) -> str:
+    """How often the map may be fitted again, beside the time left.
+
+    Args:
+        spoken: writes a number of seconds.
+    """
+    words = f"up to {status.refits} refits" if status.refits > 1 else "a refit at most"
+    if status.refit_seconds is None:
+        return f"{words} on top"
+    return f"{words} on top (the last took {spoken(status.refit_seconds)})"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
 
 
 class _Lines:

@@ -8,8 +8,9 @@ from crossfade.backfill.status import JobStatus
 from crossfade.gallery import GalleryState, Phase, State
 from crossfade.gallery.coverage import share_moved
 from crossfade.stores import Store
+from crossfade.upgrade import milestones_after
 
-__all__ = ["at_rest", "read_status", "standing"]
+__all__ = ["at_rest", "read_status", "refits_left", "standing"]
 
 
 def standing(store: Store, gallery: GalleryState, journal: Journal) -> State:
@@ -39,9 +40,10 @@ def read_status(store: Store, gallery: GalleryState, journal: Journal) -> JobSta
         counts, rate, job = QueueCounts(0, 0, 0, 0), None, None
     items, left = store.count(), store.count(lacks=gallery.stored.name)
     waiting = counts.pending + counts.leased
+    coverage = share_moved(items, left)
     return JobStatus(
         state=standing(store, gallery, journal),
-        coverage=share_moved(items, left),
+        coverage=coverage,
         items=items,
         done=counts.done,
         pending=waiting,
@@ -53,4 +55,12 @@ def read_status(store: Store, gallery: GalleryState, journal: Journal) -> JobSta
         seed=job.seed if job else 0,
         workers=len(journal.workers()),
         generation=gallery.fitted.number if gallery.fitted else 0,
+        refits=refits_left(gallery, coverage),
+        refit_seconds=gallery.refit_seconds or None,
     )
+
+
+def refits_left(gallery: GalleryState, coverage: float) -> int:
+    """How often the map may be fitted again still."""
+    under_way = gallery.phase in (Phase.PREPARING, Phase.SERVING)
+    return len(milestones_after(coverage)) if gallery.refits and under_way else 0

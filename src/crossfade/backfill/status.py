@@ -23,12 +23,14 @@ class JobStatus:
         items: items in the gallery.
         done, pending, parked: items of the queue by state.
         rate: items per second over the last batches, or None before the first.
-        seconds_left: at that rate, or None.
+        seconds_left: at that rate, or None; refits come on top.
         last_error: what stopped it last, or None.
         order, seed: in which order it moves items; empty and 0 before it starts.
         workers: runs at work on it, in this process and in others.
         generation: of the forward map in use: 0 the upgrade's own, then one more each time it
             was fitted again.
+        refits: how often it may be fitted again still; nobody can say beforehand how long that
+            takes. refit_seconds: how long it took the last time, or None.
     """
 
     state: JobState
@@ -44,6 +46,8 @@ class JobStatus:
     seed: int
     workers: int = 0
     generation: int = 0
+    refits: int = 0
+    refit_seconds: float | None = None
 
 
 @dataclass(frozen=True)

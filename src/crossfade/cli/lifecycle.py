@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from crossfade.backfill import JobStatus
+from crossfade.backfill.progress import describe_refits
 from crossfade.cli.output import message, print_json
 from crossfade.operations import Status
 
@@ -54,6 +55,8 @@ def _echo_job(job: JobStatus) -> None:
         words.append(f"{job.rate:,.0f} items/s")
     if job.seconds_left is not None and job.pending:
         words.append(f"{duration(job.seconds_left)} left")
+    if job.refits and job.pending:
+        words.append(describe_refits(job, duration))
     if job.generation:
         words.append(f"generation {job.generation} of the map")
     typer.echo(f"  {', '.join(words)}")

@@ -74,6 +74,12 @@ def _print_plan(plan: StartPlan, say: Callable[[str], None]) -> None:
     if plan.map_seconds:
         say(f"  mapping old vectors: {duration(plan.map_seconds)}")
     say(f"  encoding: {duration(plan.encode_seconds)} by one worker, until {plan.ends_at}")
+    if plan.refits_at:
+        at = ", ".join(f"{coverage:.0%}" for coverage in plan.refits_at)
+        say(
+            f"  refits, not in these times: at {at} coverage the map may be fitted again and all "
+            "items that wait be mapped anew (backfill --no-refit leaves it out)"
+        )
     say(
         f"  vectors: {_size(plan.new_bytes)} more until finish, then {_size(plan.freed_bytes)} "
         "less; the store's index of them comes on top"

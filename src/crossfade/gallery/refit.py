@@ -18,6 +18,7 @@ wins; and writes are conditional on the state, so none that comes after 4 is by 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -61,7 +62,7 @@ def fit_again(
         shows nothing that the map lacks, if it was stopped, or if somebody else has changed the
         gallery meanwhile.
     """
-    refit = upgrade.refit
+    refit, began = upgrade.refit, time.monotonic()
     assert refit is not None
     record = read_record(store.read_pointer)
     state = record.state if record else None
@@ -86,9 +87,16 @@ def fit_again(
     number = present.number + 1 if present else 1
     kept = keep_map(store, forward, number, refit.moments.n + extra.n)
     observe("kept")
-    details = {"generation": number, "pairs": kept.pairs, "coverage": round(coverage, 6)}
+    seconds = round(time.monotonic() - began, 3)
+    details = {
+        "generation": number,
+        "pairs": kept.pairs,
+        "coverage": round(coverage, 6),
+        "seconds": seconds,
+    }
     entry = Entry("refit", record.shown, record.shown, None, details)
-    if append(store, record, replace(state, fitted=kept), entry) is None:
+    decided = replace(state, fitted=kept, refit_seconds=seconds)
+    if append(store, record, decided, entry) is None:
         return None  # what was kept is forgotten by whoever decides next
     observe("decided")
     _look(store, upgrade, coverage)
@@ -112,7 +120,7 @@ def rewrite_mapped(
     if state is None or state.mapped is None:
         return False
     after: Id | None = None
-    written = 0
+    written, began = 0, time.monotonic()
     while not stopped():
         batch = store.scan(
             after=after,
@@ -123,7 +131,7 @@ def rewrite_mapped(
         )
         if not batch:
             store.flush()
-            return _conclude(store, fitted, written, observe)
+            return _conclude(store, fitted, written, time.monotonic() - began, observe)
         if _state_of(store, fitted) is None:
             return False
         after = batch[-1].id
@@ -143,13 +151,19 @@ def forget_refits(store: Store) -> None:
         store.swap_pointer(_LOOKED, looked, None)
 
 
-def _conclude(store: Store, fitted: MapGeneration, written: int, observe: Observe) -> bool:
+def _conclude(
+    store: Store, fitted: MapGeneration, written: int, seconds: float, observe: Observe
+) -> bool:
     while (state := _state_of(store, fitted)) is not None:
         record = read_record(store.read_pointer)
         if record is None or record.state != state:
             continue
-        done = replace(state, fitted=replace(fitted, rewritten=True))
-        details = {"generation": fitted.number, "items": written}
+        done = replace(
+            state,
+            fitted=replace(fitted, rewritten=True),
+            refit_seconds=round(state.refit_seconds + seconds, 3),
+        )
+        details = {"generation": fitted.number, "items": written, "seconds": round(seconds, 3)}
         entry = Entry("remap", record.shown, record.shown, None, details)
         if append(store, record, done, entry) is not None:
             observe("rewritten")

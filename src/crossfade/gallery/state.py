@@ -89,7 +89,9 @@ class GalleryState:
 
     ``fitted`` is None while the forward map is the upgrade's own. ``earlier`` is the state that
     another upgrade was in when this one was begun in its middle, or None. ``known`` is how many of
-    the items the map repeats, counted when the upgrade was begun.
+    the items the map repeats, counted when the upgrade was begun. ``refits`` is whether the upgrade
+    has what it takes to fit its map again on the way, and ``refit_seconds`` how long that took the
+    last time, mapping all items that wait included.
     """
 
     upgrade_id: str
@@ -101,18 +103,36 @@ class GalleryState:
     fitted: MapGeneration | None = None
     earlier: GalleryState | None = None
     known: int = 0
+    refits: bool = False
+    refit_seconds: float = 0.0
 
     @classmethod
     def of(
         cls, upgrade: Upgrade, phase: Phase, settings: JobSettings | None = None
     ) -> GalleryState:
         """The state of a gallery that goes through ``upgrade``."""
-        return cls(upgrade.id, upgrade.source, upgrade.stored, upgrade.mapped, phase, settings)
+        return cls(
+            upgrade_id=upgrade.id,
+            source=upgrade.source,
+            stored=upgrade.stored,
+            mapped=upgrade.mapped,
+            phase=phase,
+            settings=settings,
+            refits=upgrade.refit is not None,
+        )
 
     def is_of(self, upgrade: Upgrade) -> bool:
         """Whether ``upgrade`` is the one that the gallery goes through."""
         of_it = GalleryState.of(upgrade, self.phase, self.settings)
-        return self == replace(of_it, fitted=self.fitted, earlier=self.earlier, known=self.known)
+        # What earlier releases did not write says nothing of the upgrade.
+        return self == replace(
+            of_it,
+            fitted=self.fitted,
+            earlier=self.earlier,
+            known=self.known,
+            refits=self.refits,
+            refit_seconds=self.refit_seconds,
+        )
 
     def to_fields(self) -> dict[str, Any]:
         """As JSON values."""
@@ -120,8 +140,9 @@ class GalleryState:
         # As releases wrote it that knew nothing of them.
         if self.fitted is None:
             del fields["fitted"]
-        if not self.known:
-            del fields["known"]
+        for name in ("known", "refits", "refit_seconds"):
+            if not fields[name]:
+                del fields[name]
         if self.earlier is None:
             del fields["earlier"]
         else:
@@ -143,4 +164,6 @@ class GalleryState:
             fitted=MapGeneration(**fitted) if fitted else None,
             earlier=cls.from_fields(earlier) if earlier else None,
             known=int(fields.get("known", 0)),
+            refits=bool(fields.get("refits", False)),
+            refit_seconds=float(fields.get("refit_seconds", 0.0)),
         )

@@ -21,7 +21,7 @@ from crossfade.operations.opening import open_collection
 from crossfade.operations.request import StartRequest, load_encoder_of
 from crossfade.orders import open_order
 from crossfade.stores import Item, Store
-from crossfade.upgrade import Upgrade
+from crossfade.upgrade import MILESTONES, Upgrade
 
 __all__ = ["Sample", "StartPlan", "plan_start"]
 
@@ -61,7 +61,10 @@ class StartPlan:
         new_bytes: of new and mapped vectors, on top of what is there; the store's own index
             of them is not counted. freed_bytes: of the vectors that ``finish`` drops.
         price: of encoding, or None if no price was given.
-        ends_at: when the backfill would be over if it began now, local time, ISO 8601.
+        ends_at: when the backfill would be over if it began now, local time, ISO 8601; refits come
+            on top.
+        refits_at: coverages at which the map may be fitted again, and mapped vectors be written
+            anew; how long that takes can't be measured before there are items to fit on.
     """
 
     uri: str
@@ -83,6 +86,7 @@ class StartPlan:
     freed_bytes: int
     price: float | None
     ends_at: str
+    refits_at: tuple[float, ...] = ()
 
 
 def plan_start(request: StartRequest, price_per_1000: float | None = None) -> StartPlan:
@@ -133,6 +137,7 @@ def plan_start(request: StartRequest, price_per_1000: float | None = None) -> St
         freed_bytes=4 * items * (_old_width(upgrade) + mapped),
         price=None if price_per_1000 is None else items / 1000 * price_per_1000,
         ends_at=ends.isoformat(timespec="seconds"),
+        refits_at=() if upgrade.refit is None else MILESTONES,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from crossfade.backfill import JobStatus, ParkedItem
 from crossfade.backfill.journal import Journal, SqliteJournal
-from crossfade.backfill.standing import read_status
+from crossfade.backfill.standing import read_status, refits_left
 from crossfade.gallery import Phase, State
 from crossfade.gallery.moves import next_command
 from crossfade.gallery.record import Record, read_record
@@ -88,9 +88,10 @@ def _seen_from_outside(record: Record, journal: Journal) -> JobStatus:
         state = job.state
         if state is State.RUNNING and not workers:
             state = State.INTERRUPTED
+    coverage = counts.done / items if items else 0.0
     return JobStatus(
         state=state,
-        coverage=counts.done / items if items else 0.0,
+        coverage=coverage,
         items=items,
         done=counts.done,
         pending=waiting,
@@ -102,6 +103,8 @@ def _seen_from_outside(record: Record, journal: Journal) -> JobStatus:
         seed=job.seed if job else 0,
         workers=len(workers),
         generation=record.state.fitted.number if record.state.fitted else 0,
+        refits=refits_left(record.state, coverage),
+        refit_seconds=record.state.refit_seconds or None,
     )
 
 

@@ -15,7 +15,14 @@ from crossfade.upgrade.linear_maps import ridge_map, turned_ridge_map
 from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.old_side import OldSide
 from crossfade.upgrade.ordering import Ordering
-from crossfade.upgrade.refit import MILESTONES, Fresh, PairSample, Refit, milestone_at
+from crossfade.upgrade.refit import (
+    MILESTONES,
+    Fresh,
+    PairSample,
+    Refit,
+    milestone_at,
+    milestones_after,
+)
 from crossfade.upgrade.shares import new_side_share, old_share
 from crossfade.upgrade.transform import Affine, Kernel, Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
@@ -48,6 +55,7 @@ __all__ = [
     "closeness",
     "doubt_of",
     "milestone_at",
+    "milestones_after",
     "new_side_share",
     "old_share",
     "residual_kernel",

@@ -37,6 +37,7 @@ __all__ = [
     "PairSample",
     "Refit",
     "milestone_at",
+    "milestones_after",
 ]
 
 MILESTONES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7)
@@ -211,6 +212,11 @@ class Refit:
 def milestone_at(coverage: float) -> float:
     """The highest milestone that a coverage has reached, 0 below the first."""
     return max((at for at in MILESTONES if at <= coverage), default=0.0)
+
+
+def milestones_after(coverage: float) -> tuple[float, ...]:
+    """The milestones that a coverage has not reached."""
+    return tuple(at for at in MILESTONES if at > coverage)
 
 
 def _landmarks(pairs: int, items: int) -> NDArray[np.intp] | None:
