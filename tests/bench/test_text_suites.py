@@ -14,7 +14,6 @@ from crossfade.bench.suites.text import Task
 from crossfade.embeddings import FloatArray
 
 ENTRIES = [Entry(f"What is {row}?", f"Number {row} is it. More of {row}.") for row in range(90)]
-OTHERS = [Entry("", f"A sentence {row}. Another.") for row in range(40)]
 
 
 def embedding(embedded: str) -> FloatArray:
@@ -35,7 +34,7 @@ def build(monkeypatch: pytest.MonkeyPatch) -> "type[Built]":
 class Built:
     """The data of a small task, and its texts by what they are embedded as."""
 
-    def __init__(self, sentences: Sequence[Entry] | None = None) -> None:
+    def __init__(self) -> None:
         task = Task(
             corpus=lambda: ENTRIES,
             old="old",
@@ -44,7 +43,6 @@ class Built:
             gallery=30,
             queries=10,
             log=20,
-            sentences=None if sentences is None else lambda: list(sentences),
         )
         self.data: DataSet = text.build(task, BuildPlan(0, False, lambda _: None))
 
@@ -64,8 +62,3 @@ def test_a_log_and_texts_in_its_place_are_of_documents_that_are_fitted_on(
     assert asked < {entry.query for entry in fitted}
     assert said < {entry.document.split(".")[0] + "." for entry in fitted}
     assert not set(built.data.fit.ids) & set(built.data.gallery.ids)
-
-
-def test_where_documents_are_no_sentences_other_texts_stand_in(build: type[Built]) -> None:
-    said = build(OTHERS).texts_of("stand-ins", [f"A sentence {row}." for row in range(40)])
-    assert len(said) == 20

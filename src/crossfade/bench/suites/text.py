@@ -3,8 +3,8 @@
 The gallery's documents answer the queries; the pairs to fit on are other documents of the same
 corpus, embedded by both models. The log of queries asks for documents that are fitted on, so it
 shares neither queries nor answers with the evaluation. Texts in place of queries are first
-sentences of documents that are fitted on; of encyclopaedia articles where documents are but names.
-Where a model is slow, the documents are a fixed sample of the corpus, and the seed draws from it.
+sentences of documents that are fitted on. Where a model is slow, the documents are a fixed sample
+of the corpus, and the seed draws from it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ class Task:
     Attributes:
         gallery, queries: how many of either. pool: documents in all, the rest is fitted on.
         log: how many of those are asked for in the log of queries, or have a sentence in its place.
-        sentences: whose sentences those are, if not the documents' own.
         quick_gallery, quick_queries, quick_pool, quick_log: the same for a look.
     """
 
@@ -65,7 +64,6 @@ class Task:
     quick_queries: int = 200
     log: int = 2_000
     quick_log: int = 200
-    sentences: Callable[[], list[Entry]] | None = None
 
 
 def build(task: Task, plan: BuildPlan) -> DataSet:
@@ -78,9 +76,9 @@ def build(task: Task, plan: BuildPlan) -> DataSet:
     n = plan.size(task.gallery, task.quick_gallery)
     asked = pool[order[: plan.size(task.queries, task.quick_queries)]]
     wanted = plan.size(task.log, task.quick_log)
-    logged = [entries[row].query for row in pool[order[n:][:wanted]]]
-    said = [entries[row] for row in pool[order[n:]]] if task.sentences is None else task.sentences()
-    stand_ins = stand_in_queries([entry.document for entry in said], wanted, seed=plan.seed)
+    fitted = [entries[row] for row in pool[order[n:]]]
+    logged = [entry.query for entry in fitted[:wanted]]
+    stand_ins = stand_in_queries([entry.document for entry in fitted], wanted, seed=plan.seed)
     return DataSet(
         fit=every.subset(order[n:]),
         gallery=every.subset(order[:n]),
@@ -117,21 +115,13 @@ def _suite(name: str, what: str, setting: Setting, task: Task, *needs: PythonPac
 
 _NOUNS, _PACKAGES = "WordNet nouns, a gloss finds its words", "Debian, a synopsis finds its text"
 _ARTICLES = "vital articles, the last sentence finds the first two"
-_SLOW: dict[str, Any] = {"quick_pool": 900, "quick_gallery": 500}
+_SLOW: dict[str, int] = {"quick_pool": 900, "quick_gallery": 500}
 SUITES = (
     _suite(
         "wordnet-glove-wordllama",
         _NOUNS,
         Setting.ARCHITECTURE,
-        Task(
-            wordnet_nouns,
-            GLOVE,
-            WORDLLAMA,
-            pool=100_000,
-            gallery=10_000,
-            sentences=vital_articles,
-        ),
-        VITAL_PACKAGE,
+        Task(wordnet_nouns, GLOVE, WORDLLAMA, pool=100_000, gallery=10_000),
     ),
     _suite(
         "debian-glove-wordllama",
@@ -143,16 +133,7 @@ SUITES = (
         "wordnet-l3-l6",
         _NOUNS,
         Setting.SMALL_GAP,
-        Task(
-            wordnet_nouns,
-            MINILM_L3,
-            MINILM_L6,
-            pool=20_000,
-            gallery=10_000,
-            sentences=vital_articles,
-            **_SLOW,
-        ),
-        VITAL_PACKAGE,
+        Task(wordnet_nouns, MINILM_L3, MINILM_L6, pool=20_000, gallery=10_000, **_SLOW),
     ),
     _suite(
         "debian-l3-l6",
