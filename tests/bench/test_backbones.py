@@ -146,6 +146,18 @@ def test_large_photos_train_too(tmp_path: Path, write: Callable[[Path], Path], l
     assert (len(data.fit), len(data.gallery)) == (18, 9)
 
 
+@pytest.mark.slow
+def test_seeds_of_one_folder_are_put_together_and_other_folders_are_not(tmp_path: Path) -> None:
+    sources = []
+    for name, seed in (("data", 0), ("data", 1), ("other", 0)):
+        if not (tmp_path / name).exists():
+            write_cifar100(tmp_path / name)
+        plan = BuildPlan(seed, quick=True, say=quiet, data=tmp_path / name)
+        sources.append(build("cifar100", TINY, plan).source)
+    assert sources[0] is not None
+    assert sources[0] == sources[1] != sources[2]
+
+
 def test_a_suite_of_the_users_data_wants_a_folder() -> None:
     with pytest.raises(InvalidInput, match="give --data FOLDER"):
         build("cifar100", TINY, BuildPlan(0, quick=True, say=quiet))
