@@ -40,7 +40,7 @@ types: $(STAMP)
 contract: $(STAMP)
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## Every number of the README and the docs, from real data (hours; resumable)
+bench: $(STAMP)  ## The tables of all suites, from real data (hours; resumable); benchmarks/*.py make the rest
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	CROSSFADE_CACHE=$(or $(CROSSFADE_CACHE),.cache/benchmarks) $(BIN)/crossfade bench all-local --seeds 3 --out benchmarks/results/all-local
 
