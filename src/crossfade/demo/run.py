@@ -113,7 +113,7 @@ class _Demo:
         pace = self.plan.items_per_second
         self.screen.say(
             f"[bold]4[/]  The backfill, held to {pace:,.0f} images a second so that there is "
-            "something to watch; queries go on"
+            f"something to watch; {self.plan.live_queries:,} of the queries go on"
         )
         encoder = ItemEncoder(models.new, self.images.gallery, pace)
         job = Backfill(gallery, encoder, seed=self.seed, batch_size=_BATCH_ITEMS)
@@ -188,8 +188,8 @@ class _Demo:
     def _summary(self, result: EvaluationResult, seconds: float) -> None:
         curve, figures = result.metrics["map"], result.figures["map"]
         self.screen.say(
-            f"\nmAP {result.old_old['map']:.3f} with the old model, {curve[0]:.3f} before the "
-            f"first image was moved, {curve[-1]:.3f} after the last.\n"
+            f"\nOver all queries: mAP {result.old_old['map']:.3f} with the old model, "
+            f"{curve[0]:.3f} before the first image was moved, {curve[-1]:.3f} after the last.\n"
             f"Gain share {figures.gain_share:.0%} (a straight line from old to new: 50%), "
             f"worst point {figures.worst_point:+.3f} against the old system. "
             f"{seconds:.0f} seconds in all."
