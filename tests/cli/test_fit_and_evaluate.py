@@ -318,6 +318,7 @@ def test_models_are_called_as_they_are_named(files: Path, run: Run) -> None:
     assert done.code == 0, done.err
 
 
+@pytest.mark.filterwarnings("always::crossfade.fit.api.UnlikeQueriesWarning")
 def test_a_log_of_queries_is_used_and_a_method_without_use_for_it_says_so(
     run: Run, files: Path
 ) -> None:
@@ -328,6 +329,7 @@ def test_a_log_of_queries_is_used_and_a_method_without_use_for_it_says_so(
     assert outcome.code == 0, outcome.err
     assert json.loads(outcome.out)["report"]["queries_used"] == 300
     assert "no use" not in outcome.err
+    assert "times as near to items as items are to one another" in outcome.err, "it is noise"
     offset = Upgrade.load(files / "up").offset
     assert offset is not None and len(offset.bank) == 300
     outcome = run(*fit, "forward_ridge", "--out", files / "again")

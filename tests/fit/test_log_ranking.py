@@ -137,6 +137,7 @@ def test_what_does_not_hold_for_other_queries_is_not_learned(
     assert offset is not None and offset.distilled is None
 
 
+@pytest.mark.filterwarnings("ignore::crossfade.fit.api.UnlikeQueriesWarning")
 def test_few_pairs_tell_nothing_of_how_a_network_maps_other_items() -> None:
     pairs = make_world(items=100, queries=0).gallery.without_labels()
     log = unit_rows(np.random.default_rng(0).normal(size=(300, pairs.target.dim)))

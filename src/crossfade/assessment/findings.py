@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from crossfade.assessment.sample import Sample
 from crossfade.evaluation.overlap import count_shared
+from crossfade.fit.log_nearness import log_nearness, why_unlike
 
 __all__ = ["findings"]
 
@@ -100,6 +101,8 @@ def _queries(sample: Sample) -> Iterator[str]:
                 f"{vain} of {len(found)} queries have no relevant item in the sample and are left "
                 "out: sample the items that they ask for, too"
             )
+    if sample.log is not None and (unlike := why_unlike(log_nearness(sample.log, sample.pairs))):
+        yield unlike
     if sample.queries is not None and sample.log is not None:
         asked, logged = (
             _row_bytes(np.round(one, _DIGITS) + 0.0)

@@ -13,12 +13,13 @@ from crossfade.errors import InvalidInput
 from crossfade.fit.auto import choose
 from crossfade.fit.held_out import Split, held_out_curves, split_pairs
 from crossfade.fit.item_offset import checked_log, queries_used, with_item_offset
+from crossfade.fit.log_nearness import log_nearness, why_unlike
 from crossfade.fit.methods import Method, method_named
 from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import Upgrade
 
-__all__ = ["FewPairsWarning", "fit"]
+__all__ = ["FewPairsWarning", "UnlikeQueriesWarning", "fit"]
 
 _FEWEST_TO_HOLD_OUT = 64
 # What fitting keeps in memory of memory-mapped pairs.
@@ -28,6 +29,10 @@ _MOST_FITTING_PAIRS = 100_000
 
 class FewPairsWarning(UserWarning):
     """Fewer pairs than dimensions: the maps lean on their regularisation."""
+
+
+class UnlikeQueriesWarning(UserWarning):
+    """The log's queries find nothing near."""
 
 
 def fit(
@@ -71,6 +76,9 @@ def fit(
         raise InvalidInput(f"fitting needs at least 2 pairs, got {len(pairs)}")
     asked = None if queries is None else checked_log(queries, pairs)
     _warn_of_few(pairs)
+    nearness = None if asked is None else log_nearness(asked, pairs)
+    if nearness is not None and (unlike := why_unlike(nearness)) is not None:
+        warnings.warn(unlike, UnlikeQueriesWarning, stacklevel=2)
     split = _split(pairs, chosen)
     if candidates is None:
         upgrade, report = choose(pairs, split, chosen, progress, asked)
@@ -86,6 +94,7 @@ def fit(
             "pairs_file": None if pairs_file is None else str(pairs_file.absolute()),
             "labels_used": pairs.labels is not None,
             "queries_used": queries_used(asked, upgrade.offset),
+            "queries_nearness": nearness,
             "queries_sha256": None if asked is None else asked.fingerprint(),
             "data_sha256": pairs.fingerprint(),
             "settings": chosen.describe(),
