@@ -35,7 +35,7 @@ STATUS = JobStatus(
             {"refits": 1, "refit_seconds": 61.2, "parked": 3},
             "40 items/s, 1:15 left, a refit at most on top (the last took 1:01), 3 parked",
         ),
-        ({"refits": 3, "pending": 0}, "40 items/s, 1:15 left"),
+        ({"refits": 3, "seconds_left": None}, "40 items/s"),
         ({"rate": 12345.6, "seconds_left": 3.4}, "12,346 items/s, 0:03 left"),
     ],
 )

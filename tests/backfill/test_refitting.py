@@ -2,6 +2,10 @@
 
 import json
 import threading
+import time
+from dataclasses import replace
+from datetime import date, datetime
+from datetime import time as time_of_day
 from pathlib import Path
 
 import crashing_refit
@@ -9,6 +13,8 @@ import numpy as np
 import pytest
 
 from crossfade.backfill import Backfill, JobState, Throttle
+from crossfade.backfill.refitting import Refitting
+from crossfade.backfill.throttle import Brake
 from crossfade.embeddings import FloatArray
 from crossfade.evaluation import evaluate
 from crossfade.evaluation.orders import backfill_order
@@ -17,7 +23,8 @@ from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.gallery import Gallery, open_gallery
 from crossfade.gallery.generations import kept_maps
-from crossfade.gallery.record import read_log, verify_log
+from crossfade.gallery.record import Entry, append, read_log, read_record, verify_log
+from crossfade.gallery.refit import STEPS
 from crossfade.stores import Item
 from crossfade.testing import FakeEncoder, make_world, run_script
 from crossfade.upgrade import MILESTONES, Upgrade
@@ -82,8 +89,11 @@ def test_it_can_be_left_out() -> None:
 
 
 def test_what_refits_take_is_measured_and_those_to_come_are_told() -> None:
+    def slowly(step: str) -> None:
+        time.sleep(0.05 if step in STEPS else 0.0)
+
     with filled("memory://") as gallery:
-        job = Backfill(gallery, FakeEncoder(embed), order="gallery", batch_size=5)
+        job = Backfill(gallery, FakeEncoder(embed), order="gallery", batch_size=5, observe=slowly)
         assert (job.status().refits, job.status().refit_seconds) == (len(MILESTONES), None)
         paused = job.run(max_items=150)
         assert paused.coverage == 0.5
@@ -92,10 +102,60 @@ def test_what_refits_take_is_measured_and_those_to_come_are_told() -> None:
         entries = [json.loads(line) for line in read_log(gallery.store.read_pointer)]
         last = {entry["move"]: entry["details"] for entry in entries}
         took = last["refit"]["seconds"] + last["remap"]["seconds"]
-        assert paused.refit_seconds == pytest.approx(took, abs=0.01)
+        assert last["refit"]["seconds"] > 0.1 and last["remap"]["seconds"] > 0.05
+        assert paused.refit_seconds == pytest.approx(took, abs=0.002)
         left_out = Backfill(gallery, FakeEncoder(embed), refit=False)
         assert left_out.status().refits == 0
         assert job.run().refits == 0
+
+
+def test_rests_are_no_part_of_what_refits_take() -> None:
+    """The job has quiet hours, an hour of them, while it maps items anew."""
+    times = iter([time_of_day(12)] * 3 + [time_of_day(22, 30)] * 4)
+
+    def now() -> datetime:
+        return datetime.combine(date(2026, 1, 1), next(times, time_of_day(12)))
+
+    def wait(_: float) -> bool:
+        time.sleep(0.2)
+        return False
+
+    with filled("memory://") as gallery:
+        Backfill(gallery, FakeEncoder(embed), refit=False).run(max_items=150)
+        brake = Brake(Throttle(quiet_hours="22:00-23:00"), wait, now)
+        began = time.monotonic()
+        Refitting(gallery, lambda: False, brake, lambda _: None).after_chunk()
+        assert next(times, None) is None and time.monotonic() - began > 0.8
+        assert gallery.state.fitted is not None and gallery.state.fitted.rewritten
+        assert 0 < gallery.state.refit_seconds < 0.6
+
+
+def test_half_a_refits_time_is_not_told() -> None:
+    class Died(Exception):
+        pass
+
+    def die(step: str) -> None:
+        if step == "decided":
+            raise Died
+
+    with filled("memory://") as gallery:
+        job = Backfill(gallery, FakeEncoder(embed), observe=die)
+        with pytest.raises(Died):
+            job.run()
+        assert gallery.state.fitted is not None and gallery.state.refit_seconds > 0
+        assert job.status().refit_seconds is None
+
+
+def test_a_gallery_of_a_release_before_has_refits_too() -> None:
+    with filled("memory://") as gallery:
+        state = gallery.state
+        before = replace(state, refits=False)
+        record = read_record(gallery.store.read_pointer)
+        assert record is not None and state.refits
+        entry = Entry("restored", record.shown, record.shown, None, {})
+        assert append(gallery.store, record, before, entry) is not None
+        job = Backfill(gallery, FakeEncoder(embed))
+        assert not gallery.state.refits and job.status().refits == len(MILESTONES)
 
 
 @pytest.mark.parametrize("refit", [True, False])

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from crossfade import Pairs
@@ -121,6 +122,23 @@ def test_bad_input_is_refused_before_anything_is_written(
     assert outcome.code == 2
     assert told in outcome.err
     assert not (tmp_path / "out").exists()
+
+
+def test_runs_of_a_log_that_was_edited_are_not_in_the_tables_of_now(
+    run: Run, files: Path, tmp_path: Path
+) -> None:
+    rows = Pairs.load(files / "fit.npz").new_rows()
+    measured = ("bench", files, "--methods", "forward_ridge+queries", "--seeds", 1)
+    told = []
+    for first in (0, 0, 10):
+        np.savez(files / "log.npz", new=rows[first : first + 200])
+        told.append(run(*measured, "--out", tmp_path / "out", "--json"))
+        assert told[-1].code == 0, told[-1].err
+        assert len(json.loads(told[-1].out)) == 1, "the run of this log"
+    lines = (tmp_path / "out" / "runs.jsonl").read_text().splitlines()
+    assert len(lines) == 2, "the second time there was nothing to do"
+    assert "left out" not in told[1].err
+    assert "1 run of other data under this name left out" in told[2].err
 
 
 def test_help_shows_how_a_users_own_data_is_laid_out(

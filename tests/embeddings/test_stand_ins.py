@@ -1,5 +1,8 @@
 """Sentences in place of queries."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from crossfade.embeddings import stand_in_queries
@@ -25,20 +28,24 @@ def test_some_are_drawn_each_once_and_the_same_each_time() -> None:
 
 
 def test_texts_without_words_are_passed_over() -> None:
-    assert stand_in_queries(["", "  \n ", "Words."]) == ["Words."]
+    assert set(stand_in_queries(["", " \n", "...", "!!! -- ?", "Words.", "3."])) == {"Words.", "3."}
 
 
 @pytest.mark.parametrize(
     ("texts", "settings", "words"),
     [
         ([], {}, "none of 0 texts"),
+        (["...", "--"], {}, "none of 2 texts"),
+        ("one text", {}, "texts is one str"),
+        (["Words."], {"n": 1.5}, "n is 1.5"),
+        (["Words."], {"n": True}, "n is True"),
         (["", " "], {}, "none of 2 texts"),
         (["Words."], {"n": 0}, "n is 0"),
         (["Words."], {"words": 0}, "words is 0"),
     ],
 )
 def test_what_can_not_be_done_is_refused(
-    texts: list[str], settings: dict[str, int], words: str
+    texts: Sequence[str], settings: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InvalidInput, match=words):
         stand_in_queries(texts, **settings)

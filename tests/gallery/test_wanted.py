@@ -98,18 +98,22 @@ def test_a_query_that_was_asked_before_wants_nothing_more_within_a_place(
 def test_the_new_side_is_searched_for_places_alone(
     gallery: Gallery, world: World, both_models: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside the answer's own search of it, where all wait; none is left to place at the end."""
-    searched: list[str] = []
-    search = gallery.store.search
+    """Beside the answer's own search of it, where all wait; none is left to place at the end.
 
-    def watched(space: str, *args: Any, **settings: Any) -> Any:
+    Candidates are looked for among those that wait: backfilled ones must not crowd them out.
+    """
+    searched: list[str] = []
+    search, stored = gallery.store.search, gallery.upgrade.stored.name
+
+    def watched(space: str, *args: Any, lacks: str | None = None, **settings: Any) -> Any:
         searched.append(space)
-        return search(space, *args, **settings)
+        assert space == stored or lacks == stored
+        return search(space, *args, lacks=lacks, **settings)
 
     def searches(**demand: Any) -> int:
         searched.clear()
         gallery.search(world.queries.new[0], 5, reextract=7, **demand)
-        return searched.count(gallery.upgrade.stored.name)
+        return searched.count(stored)
 
     monkeypatch.setattr(gallery.store, "search", watched)
     query = {"query_old": world.queries.old[0]} if both_models else {}

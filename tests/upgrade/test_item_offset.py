@@ -236,6 +236,9 @@ def test_what_a_map_repeats_counts_as_backfilled() -> None:
     assert one is not None and one.u > 0
     assert half.old_side(NEW).offset_weights == pytest.approx(one.times(1 - 0.5**1.5))
     assert half.id == with_offset().id, "of a gallery, not of the artifact"
+    for share in (-0.1, 1.5, float("nan")):
+        with pytest.raises(InvalidInput, match="share of known items"):
+            with_offset().with_known(share)
 
 
 def test_it_is_kept_in_the_artifact_under_a_version_of_its_own(tmp_path: Path) -> None:

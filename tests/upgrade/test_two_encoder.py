@@ -50,12 +50,12 @@ def slow_on_new_scale(value: float, new: list[float]) -> float:
     return mean + (top - mean) * value
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(0, 99))
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(0, 99))
 def test_the_combined_scores_are_what_slow_loops_compute(
-    weight: float, new_weight: float, coverage: float, seed: int
+    weight: float, new_weight: float, coverage: float, known: float, seed: int
 ) -> None:
     of_sample = sample(2, seed)
-    combine = Combiner(rule(weight, new_weight), of_sample)
+    combine = Combiner(rule(weight, new_weight), of_sample, known)
     first, old = scores(2, 5, seed + 7), scores(2, 5, seed + 8)
     waiting = combine.old_side(first, old)
     moved = combine.new_side(first, old, coverage)
@@ -66,9 +66,11 @@ def test_the_combined_scores_are_what_slow_loops_compute(
         )
         for item in range(5):
             pair = float(first[query, item]), float(old[query, item])
-            on_old = slow_on_new_scale(1.05 * slow_mixed(weight, [mapped, olds], pair), news)
+            left = weight * (1 - known**1.5)
+            reach = 1.05 ** (1 - known)
+            on_old = slow_on_new_scale(reach * slow_mixed(left, [mapped, olds], pair), news)
             assert waiting[query, item] == pytest.approx(on_old, rel=1e-3, abs=1e-4)
-            share = new_weight * (1 - coverage) ** 1.5
+            share = new_weight * ((1 - known) * (1 - coverage)) ** 1.5
             on_new = slow_on_new_scale(slow_mixed(share, [news, olds], pair), news)
             assert moved[query, item] == pytest.approx(on_new, rel=1e-3, abs=1e-4)
 

@@ -209,8 +209,10 @@ class Backfill:
 
     def status(self) -> JobStatus:
         """Look at the job; read from durable state, so anyone may at any time."""
-        status = read_status(self.gallery.store, self.gallery.state, self._journal)
-        return status if self._refit else replace(status, refits=0)
+        # A gallery that was begun by an earlier release does not know whether there are refits.
+        refits = self._refit and self.gallery.upgrade.refit is not None
+        gallery = replace(self.gallery.state, refits=refits)
+        return read_status(self.gallery.store, gallery, self._journal)
 
     def parked_items(self) -> list[ParkedItem]:
         """The items that the encoder failed on, and why."""

@@ -42,8 +42,8 @@ def describe_rate(status: JobStatus) -> str:
         words.append(f"{status.rate:,.0f} items/s")
     if status.seconds_left is not None:
         words.append(f"{_clock(status.seconds_left)} left")
-    if status.refits and status.pending:
-        words.append(describe_refits(status, _clock))
+        if status.refits:
+            words.append(describe_refits(status, _clock))
     if status.parked:
         words.append(f"{status.parked} parked")
     return ", ".join(words)

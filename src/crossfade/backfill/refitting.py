@@ -7,6 +7,7 @@ that of :mod:`crossfade.gallery.refit`.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from crossfade.backfill.throttle import Brake
@@ -34,7 +35,9 @@ class Refitting:
         observe: Callable[[str], None],
     ) -> None:
         self._gallery = gallery
-        self._stopped = lambda: stopped() or brake.hold()
+        self._is_stopped = stopped
+        self._brake = brake
+        self._rested = 0.0
         self._observe = observe
         self._coverage = CoverageGauge(gallery.store, gallery.upgrade.stored.name)
         self._lock = threading.Lock()
@@ -47,7 +50,7 @@ class Refitting:
             coverage = self._coverage.read()
             store, upgrade = self._gallery.store, self._gallery.upgrade
             if is_due(store, upgrade, coverage):
-                fit_again(store, upgrade, coverage, self._stopped, self._observe)
+                fit_again(store, upgrade, coverage, self._stopped, self._observe, self._worked)
                 self._rewrite()
         finally:
             self._lock.release()
@@ -61,4 +64,18 @@ class Refitting:
         fitted = self._gallery.state.fitted
         if fitted is not None and not fitted.rewritten:
             upgrade = self._gallery.applied()
-            rewrite_mapped(self._gallery.store, upgrade, fitted, self._stopped, self._observe)
+            store, tools = self._gallery.store, (self._stopped, self._observe, self._worked)
+            rewrite_mapped(store, upgrade, fitted, *tools)
+
+    def _stopped(self) -> bool:
+        """Whether to let go; rests as long as the job does."""
+        if self._is_stopped():
+            return True
+        began = time.monotonic()
+        over = self._brake.hold()
+        self._rested += time.monotonic() - began
+        return over
+
+    def _worked(self) -> float:
+        """Seconds, without the rests."""
+        return time.monotonic() - self._rested

@@ -10,7 +10,7 @@ from crossfade.gallery.coverage import share_moved
 from crossfade.stores import Store
 from crossfade.upgrade import milestones_after
 
-__all__ = ["at_rest", "read_status", "refits_left", "standing"]
+__all__ = ["at_rest", "last_refit_seconds", "read_status", "refits_left", "standing"]
 
 
 def standing(store: Store, gallery: GalleryState, journal: Journal) -> State:
@@ -56,8 +56,14 @@ def read_status(store: Store, gallery: GalleryState, journal: Journal) -> JobSta
         workers=len(journal.workers()),
         generation=gallery.fitted.number if gallery.fitted else 0,
         refits=refits_left(gallery, coverage),
-        refit_seconds=gallery.refit_seconds or None,
+        refit_seconds=last_refit_seconds(gallery),
     )
+
+
+def last_refit_seconds(gallery: GalleryState) -> float | None:
+    """How long the last refit took, all items mapped anew; None while they are."""
+    fitted = gallery.fitted
+    return gallery.refit_seconds or None if fitted is not None and fitted.rewritten else None
 
 
 def refits_left(gallery: GalleryState, coverage: float) -> int:

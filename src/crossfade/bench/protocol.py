@@ -82,7 +82,7 @@ class _Session:
         steps = self.plan.steps(suite, seed)
         with self._failing(f"{suite.name}, seed {seed}: building its data", steps):
             data = self._build(suite, seed)
-            logs = {suffix: data.identity(log).log_sha256 for suffix, log in data.logs.items()}
+            logs = {suffix: log.fingerprint() for suffix, log in data.logs.items()}
             self.ledger.holds_now(suite.name, self.plan.quick, data.source, logs)
             for method, own in _by_method(steps):
                 log = data.logs.get(uses_log(method) or "")

@@ -55,8 +55,8 @@ def _echo_job(job: JobStatus) -> None:
         words.append(f"{job.rate:,.0f} items/s")
     if job.seconds_left is not None and job.pending:
         words.append(f"{duration(job.seconds_left)} left")
-    if job.refits and job.pending:
-        words.append(describe_refits(job, duration))
+        if job.refits:
+            words.append(f"{describe_refits(job, duration)}, none with --no-refit")
     if job.generation:
         words.append(f"generation {job.generation} of the map")
     typer.echo(f"  {', '.join(words)}")

@@ -98,7 +98,7 @@ def _pairs(columns: Mapping[str, Any], path: Path) -> Pairs:
 
 
 def _if_a_log(columns: Mapping[str, Any]) -> str:
-    if "new" not in columns or "ids" in columns:
+    if "new" not in columns or {"ids", "labels"} & columns.keys():
         return ""
     return (
         ". It looks like a log of queries, which `fit` takes as --queries and `assess` as --log; "

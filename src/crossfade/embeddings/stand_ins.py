@@ -25,7 +25,8 @@ def stand_in_queries(
     queries were kept: they tell which items are near to any text, and what the new model finds
     for such texts. They need not ask for anything, but should look like what is asked: documents
     that are sentences serve themselves; where documents are mere names and queries are not, take
-    other texts. What each kind is worth is measured (``benchmarks/results/stand_ins``).
+    other texts (``docs/experiments.md``, "Texts in place of a log"). Where a sentence ends is told
+    by its points alone, so that some end at an abbreviation.
 
     Args:
         texts: documents of the gallery, or others.
@@ -33,14 +34,17 @@ def stand_in_queries(
         words: the most of each.
 
     Raises:
-        InvalidInput: numbers below 1, or no text has a word.
+        InvalidInput: one text in place of several, numbers below 1, or no text has a word.
     """
+    if isinstance(texts, str):
+        raise InvalidInput("texts is one str, wanted a sequence of them")
     for name, number in (("n", n), ("words", words)):
-        if number < 1:
-            raise InvalidInput(f"{name} is {number}, wanted at least 1")
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise InvalidInput(f"{name} is {number!r}, wanted a whole number from 1")
     found: dict[str, None] = {}
     for row in np.random.default_rng(seed).permutation(len(texts)):
-        if sentence := _first_sentence(texts[row], words):
+        sentence = _first_sentence(texts[row], words)
+        if any(character.isalnum() for character in sentence):
             found.setdefault(sentence)
         if len(found) == n:
             break

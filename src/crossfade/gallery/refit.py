@@ -41,6 +41,8 @@ _LOOKED = "crossfade.refit"
 _ROWS = 1024
 
 Stopped = Callable[[], bool]
+Clock = Callable[[], float]
+"""Seconds that were worked; a job's rests may be left out."""
 Observe = Callable[[str], None]
 
 
@@ -53,7 +55,12 @@ def is_due(store: Store, upgrade: Upgrade, coverage: float) -> bool:
 
 
 def fit_again(
-    store: Store, upgrade: Upgrade, coverage: float, stopped: Stopped, observe: Observe
+    store: Store,
+    upgrade: Upgrade,
+    coverage: float,
+    stopped: Stopped,
+    observe: Observe,
+    clock: Clock = time.monotonic,
 ) -> MapGeneration | None:
     """Fit the map again and decide for it; :func:`rewrite_mapped` must follow.
 
@@ -62,7 +69,7 @@ def fit_again(
         shows nothing that the map lacks, if it was stopped, or if somebody else has changed the
         gallery meanwhile.
     """
-    refit, began = upgrade.refit, time.monotonic()
+    refit, began = upgrade.refit, clock()
     assert refit is not None
     record = read_record(store.read_pointer)
     state = record.state if record else None
@@ -87,7 +94,7 @@ def fit_again(
     number = present.number + 1 if present else 1
     kept = keep_map(store, forward, number, refit.moments.n + extra.n)
     observe("kept")
-    seconds = round(time.monotonic() - began, 3)
+    seconds = round(clock() - began, 3)
     details = {
         "generation": number,
         "pairs": kept.pairs,
@@ -107,7 +114,12 @@ def fit_again(
 
 
 def rewrite_mapped(
-    store: Store, upgrade: Upgrade, fitted: MapGeneration, stopped: Stopped, observe: Observe
+    store: Store,
+    upgrade: Upgrade,
+    fitted: MapGeneration,
+    stopped: Stopped,
+    observe: Observe,
+    clock: Clock = time.monotonic,
 ) -> bool:
     """Map all items that are not yet backfilled by a generation; returns whether it is done.
 
@@ -120,7 +132,7 @@ def rewrite_mapped(
     if state is None or state.mapped is None:
         return False
     after: Id | None = None
-    written, began = 0, time.monotonic()
+    written, began = 0, clock()
     while not stopped():
         batch = store.scan(
             after=after,
@@ -131,7 +143,7 @@ def rewrite_mapped(
         )
         if not batch:
             store.flush()
-            return _conclude(store, fitted, written, time.monotonic() - began, observe)
+            return _conclude(store, fitted, written, clock() - began, observe)
         if _state_of(store, fitted) is None:
             return False
         after = batch[-1].id

@@ -84,7 +84,7 @@ class TwoSides:
     ) -> list[dict[Id, int]]:
         """Where :meth:`waiting` items are in the answer of their query: 1 for the best.
 
-        Backfilled items are over-fetched, so that a place far down may be a little too high.
+        No more than ``over_fetch(k)`` backfilled items are counted: places beyond are too high.
         """
         deeper = replace(request, k=over_fetch(request.k))
         moved: Sequence[Sequence[Found]] = (

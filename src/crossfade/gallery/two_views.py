@@ -67,7 +67,7 @@ class TwoViews:
         ]
 
     def waiting(self, queries: OldSide, request: Request) -> list[list[Candidate]]:
-        """The k best not yet backfilled items of those that a search would look at first."""
+        """The k best not yet backfilled items, of the best of either view among those."""
         deeper, lacks = replace(request, k=over_fetch(request.k)), self.stored.name
         found: list[list[Candidate]] = []
         for part in parts(queries):

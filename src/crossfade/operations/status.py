@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from crossfade.backfill import JobStatus, ParkedItem
 from crossfade.backfill.journal import Journal, SqliteJournal
-from crossfade.backfill.standing import read_status, refits_left
+from crossfade.backfill.standing import last_refit_seconds, read_status, refits_left
 from crossfade.gallery import Phase, State
 from crossfade.gallery.moves import next_command
 from crossfade.gallery.record import Record, read_record
@@ -104,7 +104,7 @@ def _seen_from_outside(record: Record, journal: Journal) -> JobStatus:
         workers=len(workers),
         generation=record.state.fitted.number if record.state.fitted else 0,
         refits=refits_left(record.state, coverage),
-        refit_seconds=record.state.refit_seconds or None,
+        refit_seconds=last_refit_seconds(record.state),
     )
 
 

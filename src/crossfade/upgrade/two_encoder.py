@@ -46,8 +46,9 @@ class TwoEncoder:
         reference_old: ``(m, d_old)`` old embeddings of a fixed sample of items.
         reference_new: ``(m, d_new)`` new embeddings of the same items.
 
-    Where a map repeats the new vectors of a share of the gallery (``known``, 0 to 1), those items
-    count as backfilled, so that a backfill that brings nothing new changes nothing either.
+    Where a map repeats the new vectors of a share of the gallery (``known``, 0 to 1), backfilled
+    items are scored as if those were backfilled too, and where it repeats all of them nothing is
+    left of the old view: a backfill that brings nothing new changes nothing.
     """
 
     weight: float
@@ -69,7 +70,7 @@ class TwoEncoder:
         """w_c: the old query's share for a backfilled item at this coverage."""
         return float(self.new_weight * ((1.0 - known) * (1.0 - coverage)) ** _FADE)
 
-    def old_weight(self, known: float) -> float:
+    def old_weight(self, known: float = 0.0) -> float:
         """The old query's share for an item that is not backfilled."""
         return self.weight * share_to_make_up(known)
 

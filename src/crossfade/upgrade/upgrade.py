@@ -330,8 +330,13 @@ class Upgrade:
     def with_known(self, share: float) -> Upgrade:
         """This upgrade for a gallery of which the map repeats a share (:meth:`repeats`).
 
-        Those items count as backfilled: for them there is nothing to make up for.
+        For those items there is nothing to make up for; see :func:`.shares.share_to_make_up`.
+
+        Raises:
+            InvalidInput: it is not from 0 to 1.
         """
+        if not 0.0 <= share <= 1.0:
+            raise InvalidInput(f"the share of known items is {share}, wanted 0 to 1")
         return replace(self, known=share)
 
     def old_side(
