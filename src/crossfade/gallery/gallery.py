@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from crossfade.errors import GalleryStateError
-from crossfade.gallery.coverage import CoverageGauge, coverage_of
+from crossfade.gallery.coverage import coverage_of
 from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.generations import Generations
@@ -16,6 +16,7 @@ from crossfade.gallery.record import change_phase, read_record_of
 from crossfade.gallery.request import Queries, Request
 from crossfade.gallery.search import Hit, Searcher
 from crossfade.gallery.sequence_count import SequenceCount
+from crossfade.gallery.sides import TwoSides
 from crossfade.gallery.state import GalleryState, Phase
 from crossfade.gallery.wanted import Wanted
 from crossfade.gallery.writes import Writer
@@ -43,10 +44,10 @@ class Gallery:
         """Held while items are written and while the gallery's phase is decided."""
         self._generations = Generations(store, upgrade)
         lock, moves_back = self.write_lock, SequenceCount()
-        gauge = CoverageGauge(store, upgrade.stored.name)
-        self._searcher = Searcher(store, upgrade, self._generations, lock, moves_back, gauge)
+        sides = TwoSides.of(store, upgrade)
+        self._searcher = Searcher(store, upgrade, self._generations, lock, moves_back, sides)
         self._writer = Writer(store, upgrade, self._generations, lock, moves_back)
-        self._on_demand = OnDemand(store, upgrade, self._generations, lock, gauge)
+        self._on_demand = OnDemand(store, upgrade, self._generations, lock, sides)
         if encoder is not None:
             self.use_encoder(encoder)
 

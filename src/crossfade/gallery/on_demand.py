@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from crossfade.errors import InvalidInput, SpaceMismatch, StoreError
 from crossfade.gallery.background import Background
-from crossfade.gallery.coverage import CoverageGauge
 from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.generations import Generations
@@ -111,7 +110,7 @@ class OnDemand:
         upgrade: Upgrade,
         generations: Generations,
         write_lock: FairLock,
-        gauge: CoverageGauge,
+        sides: TwoSides,
     ) -> None:
         self.on_wanted: Callable[[Sequence[Wanted]], object] | None = None
         self._store = store
@@ -120,8 +119,7 @@ class OnDemand:
         self._write_lock = write_lock
         self._reextraction: Reextraction | None = None
         self._finding = Background("wanted items")
-        self._sides = TwoSides.of(store, upgrade)
-        self._gauge = gauge
+        self._sides = sides
 
     def use_encoder(self, encoder: Encoder) -> None:
         """Re-extract with this model from now on.
@@ -155,8 +153,10 @@ class OnDemand:
         try:
             upgrade = self._generations.at(state)
         except StoreError:
-            return None  # another map has taken its place since: this once, nothing is moved
-        return Finder.of(self._sides, upgrade, queries, self._gauge)
+            # Another map has taken its place since: this once, nothing is moved. Of a store that is
+            # away, or a map that is damaged, the search itself will tell.
+            return None
+        return Finder.of(self._sides, upgrade, queries)
 
     def move_now(self, find: Finder | None, request: Request, demand: Demand) -> None:
         """Move each query's best candidates, as far as the time allows."""

@@ -13,7 +13,6 @@ from typing import Any
 
 from crossfade.embeddings import unit_rows
 from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch, StoreError
-from crossfade.gallery.coverage import CoverageGauge
 from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.generations import Generations
 from crossfade.gallery.merge import Candidate, HitSide
@@ -54,7 +53,7 @@ class Searcher:
         lock: held by those who write.
         moves_back: of writes that may take items from the new side back to the old one, where
             a search that is under way does not look any more.
-        gauge: of the coverage.
+        sides: of the gallery.
     """
 
     def __init__(
@@ -64,15 +63,14 @@ class Searcher:
         generations: Generations,
         lock: FairLock,
         moves_back: SequenceCount,
-        gauge: CoverageGauge,
+        sides: TwoSides,
     ) -> None:
         self._store = store
         self._upgrade = upgrade
         self._generations = generations
         self._lock = lock
         self._moves_back = moves_back
-        self._sides = TwoSides.of(store, upgrade)
-        self._gauge = gauge
+        self._sides = sides
 
     def search(self, queries: Queries, request: Request) -> list[list[Hit]]:
         """``q`` lists of hits, best first; see :meth:`Gallery.search` for the errors."""
@@ -137,7 +135,7 @@ class Searcher:
                 "use mode='one-encoder'"
             )
         mapped = self._generations.at(state).old_side(queries.new, queries.old, mode)
-        coverage = self._gauge.read() if mapped.depends_on_coverage else 1.0
+        coverage = self._sides.coverage_for(mapped)
         if mapped.two_encoder is None:
             return lambda request: self._sides.search_both(mapped, request, coverage)
         return lambda request: self._sides.search_with_both_encoders(mapped, request, coverage)
@@ -155,9 +153,7 @@ class Searcher:
         if state.earlier is not None:
             first = first.with_known(self._generations.known_share(state.earlier))
         sides, old_side = TwoSides.of(self._store, first), first.old_side(query_old)
-        coverage = 1.0
-        if old_side.depends_on_coverage:
-            coverage = CoverageGauge(self._store, first.stored.name).read()
+        coverage = sides.coverage_for(old_side)
         return lambda request: [
             [replace(one, side="old") for one in listed]
             for listed in sides.search_both(old_side, request, coverage)

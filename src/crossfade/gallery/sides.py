@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import FloatArray, Space
+from crossfade.gallery.coverage import CoverageGauge
 from crossfade.gallery.hubs import Hubs
 from crossfade.gallery.merge import Candidate, Found, merge, moved_meanwhile
 from crossfade.gallery.request import Request, closest
@@ -32,7 +33,7 @@ class TwoSides:
     Attributes:
         source: the space of old vectors. stored: of new ones.
         mapped: of forward-mapped old vectors, for upgrades on the items' side.
-        hubs: of backfilled items.
+        hubs: of backfilled items. gauge: of the coverage.
     """
 
     store: Store
@@ -40,12 +41,24 @@ class TwoSides:
     stored: Space
     mapped: Space | None
     hubs: Hubs
+    gauge: CoverageGauge
 
     @classmethod
     def of(cls, store: Store, upgrade: Upgrade) -> TwoSides:
         """Those of a gallery that an upgrade was started on."""
         stored = upgrade.stored
-        return cls(store, upgrade.source, stored, upgrade.mapped, Hubs(stored.name))
+        return cls(
+            store,
+            upgrade.source,
+            stored,
+            upgrade.mapped,
+            Hubs(stored.name),
+            CoverageGauge(store, stored.name),
+        )
+
+    def coverage_for(self, queries: OldSide) -> float:
+        """The coverage as their scores need it."""
+        return self.gauge.read() if queries.depends_on_coverage else 1.0
 
     @property
     def _views(self) -> TwoViews:

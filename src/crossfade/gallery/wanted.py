@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from crossfade.gallery.coverage import CoverageGauge
 from crossfade.gallery.merge import Candidate
 from crossfade.gallery.request import Queries, Request
 from crossfade.gallery.sides import TwoSides
@@ -26,12 +25,9 @@ class Finder:
 
     sides: TwoSides
     queries: OldSide
-    gauge: CoverageGauge
 
     @classmethod
-    def of(
-        cls, sides: TwoSides, upgrade: Upgrade, queries: Queries, gauge: CoverageGauge
-    ) -> Finder:
+    def of(cls, sides: TwoSides, upgrade: Upgrade, queries: Queries) -> Finder:
         """Where the queries' old embeddings are given and the upgrade has a rule for two encoders,
         candidates are the best by both models, whatever the mode; else as the mode scores them.
 
@@ -40,7 +36,7 @@ class Finder:
         """
         both = queries.old is not None and upgrade.two_encoder is not None
         mode = Mode.TWO_ENCODER if both else queries.mode
-        return cls(sides, upgrade.old_side(queries.new, queries.old, mode), gauge)
+        return cls(sides, upgrade.old_side(queries.new, queries.old, mode))
 
     def best(self, request: Request) -> list[list[Id]]:
         """The ``request.k`` best candidates of each query, best first."""
@@ -51,7 +47,7 @@ class Finder:
         waiting = self._waiting(request)
         if not any(waiting):
             return [{} for _ in waiting]
-        coverage = self.gauge.read() if self.queries.depends_on_coverage else 1.0
+        coverage = self.sides.coverage_for(self.queries)
         return self.sides.places(waiting, self.queries, request, coverage)
 
     def _waiting(self, request: Request) -> list[list[Candidate]]:
