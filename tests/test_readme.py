@@ -133,6 +133,28 @@ def test_auto_is_the_best_on_pairs_that_are_no_suite_or_within_half_a_point() ->
         assert of_pair["auto"] >= max(of_pair.values()) - 0.005
 
 
+def test_what_few_pairs_gain_is_that_of_the_committed_runs() -> None:
+    shares: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
+    below: dict[int, list[float]] = defaultdict(list)
+    for run in runs_in("few_pairs.jsonl"):
+        shares[run["pair"], run["encoders"]][run["method"]] = run["gain_share"]
+        if run["method"] == "auto" and run["worst_point"] < 0:
+            below[run["encoders"]].append(run["worst_point"])
+    behind = [
+        max(of_pair.values()) - of_pair["auto"]
+        for of_pair in shares.values()
+        if of_pair["auto"] < max(of_pair.values())
+    ]
+    text = re.search(r"it is the best in ([0-9]+) of ([0-9]+) cases, and ([0-9]) points", README)
+    assert text is not None and len(behind) == 1
+    assert [int(number) for number in text.groups()] == [
+        *(len(shares) - len(behind), len(shares)),
+        round(100 * behind[0]),
+    ]
+    assert f"begins below the old system on {len(below[1])} of 10, two encoders on one" in README
+    assert len(below[2]) == 1 and f"({below[2][0]:.3f})".replace("0.", ".") in README
+
+
 def runs_in(name: str) -> list[dict[str, Any]]:
     lines = (RESULTS / name).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
