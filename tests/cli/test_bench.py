@@ -139,6 +139,11 @@ def test_runs_of_a_log_that_was_edited_are_not_in_the_tables_of_now(
     assert len(lines) == 2, "the second time there was nothing to do"
     assert "left out" not in told[1].err
     assert "1 run of other data under this name left out" in told[2].err
+    (files / "log.npz").unlink()
+    without = run(*measured, "--out", tmp_path / "out", "--json")
+    assert "it needs a log of queries" in without.err and json.loads(without.out) == []
+    tables = (tmp_path / "out" / "tables.md").read_text()
+    assert f"## {files.name}\n\n2 runs of other data under this name left out;" in tables
 
 
 def test_help_shows_how_a_users_own_data_is_laid_out(

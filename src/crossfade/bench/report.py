@@ -53,24 +53,35 @@ def write_bench_report(ledger: Ledger) -> Path:
     """
     folder = ledger.path.parent
     lines = ["# Backfilling benchmark", "", *_LEGEND.splitlines()]
+    left_out = ledger.left_out
     for title, groups in _by_suite(groups_of(ledger.present)):
         plot = f"{title.replace(' ', '-')}.svg"
         _write(folder / plot, _plot(title, groups))
-        others = ledger.left_out[groups[0].suite, groups[0].quick]
+        others = left_out.pop((groups[0].suite, groups[0].quick), 0)
         lines += ["", *_section(title, groups, plot, others)]
+    for (suite, quick), others in left_out.items():  # of whose data of now there is no run
+        lines += ["", f"## {_title(suite, quick)}", "", _told(others)]
     _write(folder / _TABLES, "\n".join(lines) + "\n")
     return folder / _TABLES
 
 
 def _by_suite(groups: Sequence[Group]) -> Iterator[tuple[str, list[Group]]]:
     for (suite, quick), own in groupby(groups, key=lambda group: (group.suite, group.quick)):
-        yield f"{suite} quick" if quick else suite, list(own)
+        yield _title(suite, quick), list(own)
+
+
+def _title(suite: str, quick: bool) -> str:
+    return f"{suite} quick" if quick else suite
 
 
 def other_data(runs: int) -> str:
     """Says how many runs are in no table."""
     what = "1 run of other data" if runs == 1 else f"{runs} runs of other data"
     return f"{what} under this name left out"
+
+
+def _told(others: int) -> str:
+    return f"{other_data(others).capitalize()}; every run is in `{RESULTS}`."
 
 
 def _section(title: str, groups: Sequence[Group], plot: str, others: int) -> Iterator[str]:
@@ -85,7 +96,7 @@ def _section(title: str, groups: Sequence[Group], plot: str, others: int) -> Ite
     )
     if others:
         yield ""
-        yield f"{other_data(others).capitalize()}; every run is in `{RESULTS}`."
+        yield _told(others)
     if not first.is_upgrade:
         yield ""
         yield "The new model is worse than the old one here: this is no upgrade, don't make it."
