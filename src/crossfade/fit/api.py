@@ -53,7 +53,8 @@ def fit(
     Args:
         pairs: items in both spaces; call ``pairs.without_labels()`` to ignore labels.
         method: a name from :data:`crossfade.fit.methods.METHODS`, or ``"auto"``.
-        queries: real queries, from a log for instance; nothing need be known of what they find, and
+        queries: real queries, from a log for instance, or :func:`crossfade.stand_in_queries` in
+            their place, in both spaces; nothing need be known of what they find, and
             their old embeddings serve two-encoder mode alone. Maps on the items' side then know
             which items are hubs (:mod:`crossfade.upgrade.item_offset`), and learn to rank as the
             new model does (:mod:`crossfade.fit.log_ranking`), from 64 pairs on, unless they have a
