@@ -59,6 +59,7 @@ def test_the_public_names_are_pinned() -> None:
         "evaluate",
         "fit",
         "open_gallery",
+        "stand_in_queries",
         "start_gallery",
     ]
     assert all(hasattr(crossfade, name) for name in crossfade.__all__)

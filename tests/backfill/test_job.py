@@ -24,8 +24,10 @@ def test_a_run_moves_every_item_once(gallery: Gallery, world: World, encoder: Fa
     assert sorted(encoder.encoded) == list(range(120))
     assert answers(gallery, world) == plain_new_answers(gallery, world)
     assert old_answers(gallery, world) == before
-    payloads = [item.payload for item in gallery.store.scan(n=200)]
-    assert payloads == [{"row": row} for row in range(120)]
+    kept = [item.payload for item in gallery.store.scan(n=200)]
+    assert world.gallery.labels is not None
+    labels = world.gallery.labels.tolist()
+    assert kept == [{"row": row, "label": label} for row, label in enumerate(labels)]
 
 
 def test_the_order_is_that_of_the_seed_in_every_store(
