@@ -1,14 +1,11 @@
 """A gallery whose forward map is fitted again: decided at once, rewritten in place."""
 
-import base64
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save as save_tensors
 
 from crossfade import testing
 from crossfade.embeddings import Pairs
@@ -20,13 +17,13 @@ from crossfade.fit.ridge import fit_forward_ridge, fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
 from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
 from crossfade.gallery.ends import finish, roll_back
-from crossfade.gallery.generations import _read, forget_maps, kept_maps
+from crossfade.gallery.generations import forget_maps, kept_maps
 from crossfade.gallery.refit import STEPS, fit_again, is_due, rewrite_mapped
 from crossfade.gallery.state import GalleryState, MapGeneration
-from crossfade.stores import Draft, Id, open_store
+from crossfade.stores import Id, open_store
 from crossfade.stores.memory import MemoryStore
 from crossfade.testing import Embedded, World, encoder_of, expected_candidates
-from crossfade.upgrade import Affine, Transform, Upgrade
+from crossfade.upgrade import Upgrade
 
 Opener = Callable[[Upgrade], Gallery]
 N, MOVED = 200, 60
@@ -338,53 +335,6 @@ def test_a_state_that_says_nothing_of_refits_is_of_an_upgrade_that_has_them(
     assert not before.refits and before.is_of(upgrade)
     without = GalleryState.of(replace(upgrade, refit=None), Phase.SERVING).to_fields()
     assert not {"refits", "refit_seconds"} & without.keys()
-
-
-def test_a_map_that_was_kept_when_all_were_affine_is_read() -> None:
-    rng = np.random.default_rng(0)
-    weight, bias = (rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (4,)))
-    content = save_tensors({"weight": weight, "bias": bias})
-    sha256 = hashlib.sha256(content).hexdigest()
-    with open_store("memory://") as store:
-        text = base64.b64encode(content).decode()
-        assert store.swap_pointer(f"crossfade.map.{sha256}.0", None, text)
-        read = _read(store, MapGeneration(1, 5, sha256, 1))
-    assert read.fingerprint == Transform(Affine(weight, bias)).fingerprint
-
-
-@pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
-def test_a_gallery_counts_what_the_map_repeats_once_it_has_mapped_all(
-    world: World, mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pairs = world.gallery.subset(range(N)).without_labels()
-    upgrade = fit(pairs, "refitted_kernel")
-    assert upgrade.offset is not None and upgrade.mapped is not None
-    store = open_store("memory://")
-    store.ensure_space(upgrade.source)
-    store.put(
-        [Draft(int(i), {upgrade.source.name: v}) for i, v in zip(pairs.ids, pairs.old, strict=True)]
-    )
-    with start_gallery(store, upgrade) as gallery:
-        assert gallery.state.known == len(pairs), "before anything is mapped: a kill loses nothing"
-        gallery.prepare()
-        assert gallery.state.known == len(pairs) and gallery.applied().known == 1.0
-        assert GalleryState.from_fields(gallery.state.to_fields()) == gallery.state
-        asked = {"query_old": world.queries.old, "mode": mode}
-        found = gallery.search(world.queries.new, 5, **asked)
-        new = world.queries.new @ pairs.new.T
-        for row, hits in enumerate(found):
-            scores = [new[row, pairs.ids.tolist().index(hit.id)] for hit in hits]
-            wanted = np.sort(new[row])[::-1][:5]
-            np.testing.assert_allclose(scores, wanted, atol=5e-3)
-            np.testing.assert_allclose([hit.score for hit in hits], wanted, atol=5e-3)
-        fields = gallery.state.to_fields()
-        del fields["known"]  # as releases wrote it that counted nothing
-        assert GalleryState.from_fields(fields).known == 0
-        # The same items are a smaller share of a gallery that grows.
-        more = world.gallery.subset(range(N, 240))
-        gallery.upsert(more.ids, old=more.old)
-        monkeypatch.setattr(gallery._generations, "_counted_until", 0.0)
-        assert gallery.applied().known == pytest.approx(N / 240, abs=0.01)
 
 
 def test_a_refitted_map_with_offsets_maps_and_scores_as_the_simulation(world: World) -> None:

@@ -10,15 +10,11 @@ import pytest
 from crossfade.errors import GalleryStateError, InvalidInput, SpaceMismatch
 from crossfade.gallery import Gallery, Hit, start_gallery
 from crossfade.gallery.ends import roll_back
-from crossfade.testing import Embedded, World, expected_ids, fill, make_upgrade
+from crossfade.testing import Embedded, World, expected_ids, fill, make_upgrade, upgrade_of
 from crossfade.upgrade import Affine, Calibration, Interpolation, Side, Transform, Upgrade
 
 Opener = Callable[[Upgrade], Gallery]
 SIDES = [Side.QUERY, Side.ITEMS, Side.NONE]
-
-
-def upgrade_of(world: World, side: Side | str, **settings: Any) -> Upgrade:
-    return make_upgrade(side, reference_old=world.gallery.old_rows(slice(0, 60)), **settings)
 
 
 def ids(found: list[list[Hit]]) -> list[list[Any]]:

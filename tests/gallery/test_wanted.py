@@ -15,13 +15,8 @@ from crossfade.testing import (
     expected_candidates,
     expected_ids,
     fill,
-    make_upgrade,
+    upgrade_of,
 )
-from crossfade.upgrade import Side, Upgrade
-
-
-def upgrade_of(world: World, side: Side = Side.ITEMS) -> Upgrade:
-    return make_upgrade(side, reference_old=world.gallery.old_rows(slice(0, 60)))
 
 
 @pytest.fixture

@@ -64,8 +64,9 @@ class Refitting:
         fitted = self._gallery.state.fitted
         if fitted is not None and not fitted.rewritten:
             upgrade = self._gallery.applied()
-            store, tools = self._gallery.store, (self._stopped, self._observe, self._worked)
-            rewrite_mapped(store, upgrade, fitted, *tools)
+            rewrite_mapped(
+                self._gallery.store, upgrade, fitted, self._stopped, self._observe, self._worked
+            )
 
     def _stopped(self) -> bool:
         """Whether to let go; rests as long as the job does."""

@@ -158,8 +158,8 @@ def _own_pairs(upgrade: Upgrade) -> tuple[Pairs | None, str | None]:
         own = Pairs.load(recorded)
     except CrossfadeError:
         return None, f"the upgrade's own pairs, {recorded}, can't be read any more"
-    fingerprints = {own.fingerprint(), own.without_labels().fingerprint()}
-    if upgrade.report.get("data_sha256") in fingerprints:
+    fitted_on = upgrade.report.get("data_sha256")
+    if any(one.fingerprint() == fitted_on for one in (own, own.without_labels())):
         return own, None
     return None, f"{recorded} is not the data that the upgrade was fitted on any more"
 

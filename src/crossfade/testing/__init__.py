@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossfade.testing.crash import CrashedRun, die_at, run_script
 from crossfade.testing.encoders import FakeEncoder, encoded_ids
-from crossfade.testing.filled import encoder_of, fill
+from crossfade.testing.filled import encoder_of, fill, upgrade_of
 from crossfade.testing.postgres import PostgresServer
 from crossfade.testing.reference import Embedded, expected_candidates, expected_ids
 from crossfade.testing.shifted_world import ShiftedWorld
@@ -39,6 +39,7 @@ __all__ = [
     "make_world",
     "run_script",
     "store_machine",
+    "upgrade_of",
 ]
 
 

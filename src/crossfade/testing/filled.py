@@ -9,9 +9,11 @@ from crossfade.gallery import Gallery
 from crossfade.stores import Id, Item
 from crossfade.testing.encoders import FakeEncoder
 from crossfade.testing.reference import Embedded
+from crossfade.testing.upgrades import make_upgrade
 from crossfade.testing.worlds import World
+from crossfade.upgrade import Side, Upgrade
 
-__all__ = ["encoder_of", "fill"]
+__all__ = ["encoder_of", "fill", "upgrade_of"]
 
 
 def encoder_of(world: World, **dials: Any) -> FakeEncoder:
@@ -21,6 +23,11 @@ def encoder_of(world: World, **dials: Any) -> FakeEncoder:
         return world.gallery.new[item.payload["row"]]
 
     return FakeEncoder(embed, **dials)
+
+
+def upgrade_of(world: World, side: Side | str = Side.ITEMS, **settings: Any) -> Upgrade:
+    """An upgrade of random maps, with sixty of the world's items as its two-encoder sample."""
+    return make_upgrade(side, reference_old=world.gallery.old_rows(slice(0, 60)), **settings)
 
 
 def fill(gallery: Gallery, world: World, moved: int = 0) -> dict[Id, Embedded]:

@@ -12,6 +12,7 @@ from crossfade.upgrade.item_offset import (
 )
 from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, MOST_PAIRS, residual_kernel
 from crossfade.upgrade.linear_maps import ridge_map, turned_ridge_map
+from crossfade.upgrade.modes import Mode, Side
 from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.old_side import OldSide
 from crossfade.upgrade.ordering import Ordering
@@ -26,7 +27,7 @@ from crossfade.upgrade.refit import (
 from crossfade.upgrade.shares import new_side_share, old_share
 from crossfade.upgrade.transform import Affine, Kernel, Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
-from crossfade.upgrade.upgrade import Mode, Side, Upgrade
+from crossfade.upgrade.upgrade import Upgrade
 
 __all__ = [
     "MILESTONES",

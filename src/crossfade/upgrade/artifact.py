@@ -20,12 +20,13 @@ from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.chain import Earlier
 from crossfade.upgrade.interpolation import Interpolation
 from crossfade.upgrade.item_offset import ItemOffset
+from crossfade.upgrade.modes import Side
 from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.refit import PairSample, Refit
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
-from crossfade.upgrade.upgrade import Side, Upgrade
+from crossfade.upgrade.upgrade import Upgrade
 
 __all__ = ["FORMAT_VERSION", "load", "save", "upgrade_id"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from crossfade.upgrade.calibration import Calibration
 from crossfade.upgrade.chain import Earlier
 from crossfade.upgrade.interpolation import Interpolation
 from crossfade.upgrade.item_offset import ItemOffset
+from crossfade.upgrade.modes import Mode, Side
 from crossfade.upgrade.old_side import OldSide
 from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.refit import Fresh, Refit
@@ -25,37 +25,10 @@ from crossfade.upgrade.shares import new_side_share, old_share, share_to_make_up
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
 
-__all__ = ["Mode", "Side", "Upgrade"]
-
+__all__ = ["Upgrade"]
 
 _LEAST_KNOWN = 0.02
 """A share of the gallery below which it makes no difference."""
-
-
-class Side(StrEnum):
-    """On which side of the old part of the gallery the map works."""
-
-    QUERY = "query"
-    """psi maps the new query to the old space; stored vectors stay untouched."""
-    ITEMS = "items"
-    """A forward map rewrites old vectors into the new space once, before the backfill."""
-    NONE = "none"
-    """No map: the old query searches the old vectors (two encoder passes)."""
-
-
-class Mode(StrEnum):
-    """How a query searches."""
-
-    ONE_ENCODER = "one-encoder"
-    """The new embedding of the query alone."""
-    TWO_ENCODER = "two-encoder"
-    """The old embedding too: both models score the items not yet backfilled."""
-    OLD = "old"
-    """The old system, exactly: old query, old vectors, at any coverage."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise InvalidInput(f"unknown mode {value!r}; choose one of {', '.join(cls)}")
 
 
 @dataclass(frozen=True, eq=False)
