@@ -53,7 +53,7 @@ def test_auto_uses_a_log_and_says_so() -> None:
 
 
 def test_more_queries_teach_than_searches_can_pay_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("crossfade.fit.item_offset"), "_MOST_QUERIES", 200)
+    monkeypatch.setattr(import_module("crossfade.fit.item_offset"), "MOST_QUERIES", 200)
     world = ShiftedWorld(1)
     few, many = (
         fit(world.fit, "refitted_kernel", queries=log) for log in (world.log.sample(200), world.log)

@@ -9,11 +9,11 @@ from safetensors.numpy import save as save_tensors
 
 from crossfade.fit.api import fit
 from crossfade.gallery import start_gallery
-from crossfade.gallery.generations import _read
+from crossfade.gallery.generations import keep_map, read_map
 from crossfade.gallery.state import GalleryState, MapGeneration
 from crossfade.stores import Draft, open_store
-from crossfade.testing import World
-from crossfade.upgrade import Affine, Transform
+from crossfade.testing import World, make_upgrade
+from crossfade.upgrade import Affine, Side, Transform
 
 N = 200
 
@@ -26,8 +26,20 @@ def test_a_map_that_was_kept_when_all_were_affine_is_read() -> None:
     with open_store("memory://") as store:
         text = base64.b64encode(content).decode()
         assert store.swap_pointer(f"crossfade.map.{sha256}.0", None, text)
-        read = _read(store, MapGeneration(1, 5, sha256, 1))
-    assert read.fingerprint == Transform(Affine(weight, bias)).fingerprint
+        read, offset = read_map(store, MapGeneration(1, 5, sha256, 1))
+    assert read.fingerprint == Transform(Affine(weight, bias)).fingerprint and offset is None
+
+
+def test_a_map_is_read_as_it_was_kept_with_its_offsets_or_without() -> None:
+    upgrade = make_upgrade(Side.ITEMS, rho=False, offset=True)
+    assert upgrade.forward is not None and upgrade.offset is not None
+    with open_store("memory://") as store:
+        for offset, queries in ((None, 0), (upgrade.offset, 250)):
+            kept = keep_map(store, upgrade.forward, 3, 40, offset, queries)
+            assert (kept.number, kept.pairs, kept.queries) == (3, 40, queries)
+            forward, read = read_map(store, kept)
+            assert forward.fingerprint == upgrade.forward.fingerprint
+            assert (read and read.fingerprint) == (offset and offset.fingerprint)
 
 
 @pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,14 @@ def test_each_item_is_computed_once_until_it_changes(
     np.testing.assert_array_equal(hubs.of([item(0, row=5)], offset), wanted[[5]])
     assert computed == [2, 1, 1]
     assert len(hubs.of([], offset)) == 0
+
+
+def test_offsets_that_queries_have_taught_are_others(offset: ItemOffset) -> None:
+    taught = replace(offset, bank=offset.bank[::-1][:1])
+    hubs, items = Hubs("new"), [item(0), item(1)]
+    for one in (offset, taught, offset):
+        np.testing.assert_array_equal(hubs.of(items, one), one.of_new(VECTORS[:2]))
+    assert not np.array_equal(offset.of_new(VECTORS[:2]), taught.of_new(VECTORS[:2]))
 
 
 def test_no_more_than_so_many_are_kept(

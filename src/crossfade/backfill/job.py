@@ -20,6 +20,7 @@ from crossfade.backfill.membership import (
     working_alone,
 )
 from crossfade.backfill.part import LARGEST_PART
+from crossfade.backfill.recorded import Queries, RecordedQueries
 from crossfade.backfill.refitting import Refitting
 from crossfade.backfill.reporting import Reporter
 from crossfade.backfill.standing import at_rest, read_status
@@ -59,6 +60,9 @@ class Backfill:
         lease_seconds: a worker that gives no sign of life for so long is replaced by others.
         refit: fit the forward map again on backfilled items as their number grows, if the
             upgrade can; what a run that was stopped has left is gone on with in any case.
+        queries: that the service has answered, from which the gallery learns when it is fitted
+            again and when a run begins: a log, a :class:`crossfade.QueryRecorder`, or a path of
+            what recorders write, read anew each time; what is not there yet may come later.
         observe: called with the name of each step of a batch (``worker.STEPS``) and of a refit
             (``crossfade.gallery.refit.STEPS``), for tests.
         actor: who acts, for the audit log; by default user@host.
@@ -77,6 +81,7 @@ class Backfill:
         throttle: Throttle | None = None,
         lease_seconds: float = LEASE_SECONDS,
         refit: bool = True,
+        queries: Queries | None = None,
         observe: Callable[[str], None] | None = None,
         actor: str | None = None,
     ) -> None:
@@ -84,6 +89,11 @@ class Backfill:
             raise InvalidInput(f"batch_size is {batch_size}, wanted at least 1")
         if not lease_seconds > 0:
             raise InvalidInput(f"lease_seconds is {lease_seconds}, wanted above 0")
+        if queries is not None and not refit:
+            raise InvalidInput(
+                "queries teach a gallery when its map is fitted again, and refit=False leaves that "
+                "out; leave one of them out"
+            )
         self.gallery = gallery
         self._throttle = throttle or Throttle()
         self._pace = Pace(
@@ -98,6 +108,7 @@ class Backfill:
         self._outage = outage or Outage()
         self._lease_seconds = lease_seconds
         self._refit = refit
+        self._recorded = RecordedQueries(queries, gallery.upgrade)
         self._observe = observe or _ignore
         self._actor = actor
         self._journal = open_journal(gallery.store)
@@ -308,7 +319,7 @@ class Backfill:
         signals = Signals(self._stop, member, job.upgrade_id)
         brake, streak = Brake(self._throttle, signals.wait), Streak()
         encoding = Encoding(encoder, self.gallery.upgrade.target.dim, self._retry, signals.wait)
-        refitting = Refitting(self.gallery, signals.stopped, brake, self._observe)
+        refitting = Refitting(self.gallery, signals.stopped, brake, self._observe, self._recorded)
         if self._journal.workers() == [member.name]:
             refitting.go_on()
 

@@ -1,5 +1,8 @@
 """Fitting the forward map again in between: what a run does when coverage passes a milestone.
 
+There, and when a run begins, it also looks whether the service has recorded queries that tell more
+than those by which the gallery was taught before.
+
 The worker that sees it first does it, the others go on moving items. The order of effects is
 that of :mod:`crossfade.gallery.refit`.
 """
@@ -10,10 +13,12 @@ import threading
 import time
 from collections.abc import Callable
 
+from crossfade.backfill.recorded import RecordedQueries
 from crossfade.backfill.throttle import Brake
+from crossfade.embeddings import QueryLog
 from crossfade.gallery import Gallery
 from crossfade.gallery.coverage import CoverageGauge
-from crossfade.gallery.refit import fit_again, is_due, rewrite_mapped
+from crossfade.gallery.refit import fit_again, is_due, rewrite_mapped, teaches_gallery
 
 __all__ = ["Refitting"]
 
@@ -25,6 +30,7 @@ class Refitting:
         stopped: whether to let go; what was begun is gone on with by the next run.
         brake: holds it back when the job rests.
         observe: called with the name of each step (``crossfade.gallery.refit.STEPS``).
+        recorded: queries that the service has answered; None for none.
     """
 
     def __init__(
@@ -33,8 +39,11 @@ class Refitting:
         stopped: Callable[[], bool],
         brake: Brake,
         observe: Callable[[str], None],
+        recorded: RecordedQueries | None = None,
     ) -> None:
         self._gallery = gallery
+        self._recorded = recorded
+        self._has_begun = False
         self._is_stopped = stopped
         self._brake = brake
         self._rested = 0.0
@@ -49,8 +58,13 @@ class Refitting:
         try:
             coverage = self._coverage.read()
             store, upgrade = self._gallery.store, self._gallery.upgrade
-            if is_due(store, upgrade, coverage):
-                fit_again(store, upgrade, coverage, self._stopped, self._observe, self._worked)
+            due = is_due(store, upgrade, coverage)
+            queries = self._queries() if due or not self._has_begun else None
+            self._has_begun = True
+            if due or (queries is not None and coverage < 1.0):
+                fit_again(
+                    store, upgrade, coverage, self._stopped, self._observe, self._worked, queries
+                )
                 self._rewrite()
         finally:
             self._lock.release()
@@ -59,6 +73,14 @@ class Refitting:
         """Rewrite what a run that was stopped or killed has left; for the first of a job's runs."""
         with self._lock:
             self._rewrite()
+
+    def _queries(self) -> QueryLog | None:
+        """What has been recorded, if it tells enough that is new."""
+        queries = None if self._recorded is None else self._recorded.read()
+        if queries is None:
+            return None
+        state, upgrade = self._gallery.state, self._gallery.upgrade
+        return queries if teaches_gallery(state, upgrade, len(queries)) else None
 
     def _rewrite(self) -> None:
         fitted = self._gallery.state.fitted

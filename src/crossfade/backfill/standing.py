@@ -57,6 +57,7 @@ def read_status(store: Store, gallery: GalleryState, journal: Journal) -> JobSta
         generation=gallery.fitted.number if gallery.fitted else 0,
         refits=refits_left(gallery, coverage),
         refit_seconds=last_refit_seconds(gallery),
+        queries=gallery.fitted.queries if gallery.fitted else 0,
     )
 
 

@@ -31,6 +31,7 @@ class JobStatus:
             was fitted again.
         refits: how often it may be fitted again still; nobody can say beforehand how long that
             takes. refit_seconds: how long it took the last time, or None.
+        queries: how many that the service recorded it has learned from.
     """
 
     state: JobState
@@ -48,6 +49,7 @@ class JobStatus:
     generation: int = 0
     refits: int = 0
     refit_seconds: float | None = None
+    queries: int = 0
 
 
 @dataclass(frozen=True)

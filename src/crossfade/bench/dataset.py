@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,16 +15,31 @@ from crossfade.errors import DataFileError
 
 __all__ = ["FILES", "LOGS", "DataSet", "Identity"]
 
-LOGS: Mapping[str, str] = {"queries": "log.npz", "stand-ins": "stand_ins.npz"}
-"""What a method may learn from beside pairs, by the suffix of its name; the files of a folder."""
+
+class LogKind(NamedTuple):
+    """What a method may learn from beside pairs.
+
+    Attributes:
+        file: in a folder. what: in words.
+    """
+
+    file: str
+    what: str
+
+
+LOGS: Mapping[str, LogKind] = {
+    "queries": LogKind("log.npz", "a log of queries"),
+    "stand-ins": LogKind("stand_ins.npz", "texts in place of queries"),
+}
+"""By the suffix of the name of methods that learn from it."""
 FILES: Mapping[str, str] = {
     "fit.npz": "fitted on: ids (n,), old (n, d_old), new (n, d_new), labels (n,) if any",
     "gallery.npz": "searched: the same arrays",
     "queries.npz": "optional: the same arrays; without it the gallery's items ask",
     "qrels.txt": "optional: lines 'query_id 0 gallery_id relevance'; without it labels tell",
     "ignored.txt": "optional: lines 'query_id gallery_id', items that no ranking counts",
-    LOGS["queries"]: "optional: other queries, new (m, d_new), old (m, d_old) if any, no ids",
-    LOGS["stand-ins"]: "optional: the same of texts in their place; see stand_in_queries",
+    LOGS["queries"].file: "optional: other queries, new (m, d_new), old (m, d_old) if any, no ids",
+    LOGS["stand-ins"].file: "optional: the same of texts in their place; see stand_in_queries",
 }
 """What a folder of a user's own holds."""
 _FORMS = ("{}.npz", "{}.parquet", "{}")
@@ -81,7 +97,7 @@ class DataSet:
         fit, gallery = cls.check(folder)
         queries = _find(folder, "queries")
         qrels, ignored = (folder / name for name in ("qrels.txt", "ignored.txt"))
-        logs = {suffix: folder / name for suffix, name in LOGS.items()}
+        logs = {suffix: folder / kind.file for suffix, kind in LOGS.items()}
         pairs = Pairs.load(fit)
         return cls(
             fit=pairs,
@@ -128,7 +144,7 @@ class DataSet:
         if self.ignored is not None:
             _write_lines(folder / "ignored.txt", self.ignored.lines())
         for suffix, log in self.logs.items():
-            log.save(folder / LOGS[suffix])
+            log.save(folder / LOGS[suffix].file)
         self.gallery.save(folder / "gallery.npz")
 
     @property

@@ -1,9 +1,10 @@
 """One fit and its measurements: what a line of the results holds.
 
 A method's name may have a suffix: ``auto+labels`` may use labels; ``auto+queries`` a log of
-queries and ``auto+stand-ins`` texts in its place (as may most methods with a forward map); and
-``rank_merge+rrf`` merges the lists of both sides as other tools do
-(:data:`crossfade.baselines.MERGES`, ``isotonic``).
+queries and ``auto+stand-ins`` texts in its place (as may most methods with a forward map);
+``auto+recorded`` is fitted without, and its gallery is taught by the log's queries at the first
+milestone, as if its service had been asked them by then; and ``rank_merge+rrf`` merges the lists
+of both sides as other tools do (:data:`crossfade.baselines.MERGES`, ``isotonic``).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from crossfade.evaluation.figures import has_gain
 from crossfade.fit.api import fit
 from crossfade.fit.methods import METHODS
 from crossfade.fit.settings import ProgressCallback
-from crossfade.upgrade import Mode, Upgrade
+from crossfade.upgrade import Mode, Upgrade, can_be_taught
 
 __all__ = [
     "EVERY_METHOD",
@@ -29,6 +30,7 @@ __all__ = [
     "check_method",
     "fit_method",
     "is_method",
+    "makes_use_of_log",
     "measure",
     "merge_of",
     "uses_labels",
@@ -36,13 +38,14 @@ __all__ = [
 ]
 
 _LABELS = "labels"
+_RECORDED, _RECORDED_LOG = "recorded", "queries"
 _MERGES = (*MERGES, "isotonic")
 EVERY_METHOD = (
     *METHODS,
     *(f"rank_merge+{name}" for name in _MERGES if name != "raw"),
     "auto",
     "auto+labels",
-    *(f"auto+{suffix}" for suffix in LOGS),
+    *(f"auto+{suffix}" for suffix in (*LOGS, _RECORDED)),
 )
 """Every method, rank merge under the merges of other tools, and ``auto`` in its ways."""
 _STEPS = 11
@@ -61,8 +64,8 @@ def check_method(name: str) -> str:
     base, _, suffix = name.partition("+")
     if is_method(base):
         raise InvalidInput(
-            f"unknown suffix {suffix!r} of {base}; choose one of {', '.join((*_MERGES, *LOGS))}, "
-            "or auto+labels"
+            f"unknown suffix {suffix!r} of {base}; choose one of "
+            f"{', '.join((*_MERGES, *LOGS, _RECORDED))}, or auto+labels"
         )
     raise InvalidInput(
         f"unknown method {name!r}; choose of {', '.join(EVERY_METHOD)}; with +queries or "
@@ -73,7 +76,8 @@ def check_method(name: str) -> str:
 def is_method(name: str) -> bool:
     """Whether :func:`check_method` would take it."""
     base, plus, suffix = name.partition("+")
-    known_suffix = not plus or suffix in (*_MERGES, *LOGS) or name == f"auto+{_LABELS}"
+    known = (*_MERGES, *LOGS, _RECORDED)
+    known_suffix = not plus or suffix in known or name == f"auto+{_LABELS}"
     return (base == "auto" or base in METHODS) and known_suffix
 
 
@@ -90,9 +94,22 @@ def uses_labels(method: str) -> bool:
 
 
 def uses_log(method: str) -> str | None:
-    """The log that fitting is given, by its suffix; None for none."""
+    """The log that it learns from, of :data:`LOGS`; None for none."""
+    if _learns_on_the_way(method):
+        return _RECORDED_LOG
     suffix = method.partition("+")[2]
     return suffix if suffix in LOGS else None
+
+
+def makes_use_of_log(upgrade: Upgrade, method: str) -> bool:
+    """Whether a method that is given a log has learned from it, or its gallery will."""
+    if _learns_on_the_way(method):
+        return can_be_taught(upgrade)
+    return bool(upgrade.report["queries_used"])
+
+
+def _learns_on_the_way(method: str) -> bool:
+    return method.partition("+")[2] == _RECORDED
 
 
 def fit_method(
@@ -105,7 +122,7 @@ def fit_method(
 ) -> Upgrade:
     """Fit on the fit rows only, with labels or a log only if the method is one that uses them."""
     pairs: Pairs = data.fit if uses_labels(method) else data.fit.without_labels()
-    log = uses_log(method)
+    log = None if _learns_on_the_way(method) else uses_log(method)
     return fit(
         pairs,
         method.partition("+")[0],
@@ -141,7 +158,7 @@ def measure(
     started = time.monotonic()
     merge = merge_of(method)
     evaluated = (
-        _evaluate(upgrade, data, seed, mode, order, on_progress)
+        _evaluate(upgrade, data, method, seed, mode, order, on_progress)
         if merge is None
         else _evaluate_merge(upgrade, data, merge, seed, order)
     )
@@ -169,6 +186,7 @@ def measure(
 def _evaluate(
     upgrade: Upgrade,
     data: DataSet,
+    method: str,
     seed: int,
     mode: str,
     order: str,
@@ -184,6 +202,7 @@ def _evaluate(
         order=order,
         seed=seed,
         mode=mode,
+        recorded=data.logs[_RECORDED_LOG] if _learns_on_the_way(method) else None,
         on_progress=on_progress,
     )
 

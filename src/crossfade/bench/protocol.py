@@ -17,9 +17,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 import crossfade
-from crossfade.bench.dataset import DataSet, Identity
+from crossfade.bench.dataset import LOGS, DataSet, Identity
 from crossfade.bench.ledger import Ledger, RunKey
-from crossfade.bench.measure import can_search, fit_method, measure, uses_labels, uses_log
+from crossfade.bench.measure import (
+    can_search,
+    fit_method,
+    makes_use_of_log,
+    measure,
+    uses_labels,
+    uses_log,
+)
 from crossfade.bench.plan import BenchPlan, Step
 from crossfade.bench.suite import BuildPlan, Suite
 from crossfade.bench.timing import TimeLeft
@@ -29,8 +36,6 @@ from crossfade.fit.settings import FitProgress
 from crossfade.upgrade import Upgrade
 
 __all__ = ["Narrator", "run_suites"]
-
-_LOG_NAMES = {"queries": "a log of queries", "stand-ins": "texts in place of queries"}
 
 
 class Narrator(Protocol):
@@ -122,7 +127,7 @@ class _Session:
                 upgrade = fit_method(
                     data, method, missing[0].seed, epochs=self.plan.epochs, progress=progress
                 )
-            if uses_log(method) and not upgrade.report["queries_used"]:
+            if uses_log(method) and not makes_use_of_log(upgrade, method):
                 self.narrator.say(f"{missing[0]}: left out, it makes no use of a log")
                 for step in missing:
                     self._done(step)
@@ -202,7 +207,7 @@ def _what_is_lacking(data: DataSet, method: str) -> str | None:
     if uses_labels(method) and not data.has_labels:
         return "labels"
     log = uses_log(method)
-    return None if log is None or log in data.logs else _LOG_NAMES[log]
+    return None if log is None or log in data.logs else LOGS[log].what
 
 
 def _by_method(steps: Iterable[Step]) -> Iterator[tuple[str, list[Step]]]:

@@ -25,8 +25,8 @@ WITHOUT_LABELS = (
 """What most suites measure where the user names nothing."""
 WITH_LABELS = ("contrastive", "forward_contrastive")
 """Likewise, where pairs have classes."""
-WITH_LOGS = {suffix: f"auto+{suffix}" for suffix in LOGS}
-"""Likewise, where there is a log of queries, or of texts in their place."""
+WITH_LOGS = {"auto+recorded": "queries", **{f"auto+{suffix}": suffix for suffix in LOGS}}
+"""Likewise, where there is a log of queries, or of texts in their place; which, by method."""
 
 Say = Callable[[str], None]
 """Told, in one line, what is being done."""

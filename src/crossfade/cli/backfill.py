@@ -27,6 +27,10 @@ _MaxRate = Annotated[float | None, typer.Option(help="Items a second at most.")]
 _MaxLoad = Annotated[float | None, typer.Option(help="Rest while the load average is above.")]
 _Quiet = Annotated[str | None, typer.Option(help="Rest at these hours, e.g. 08:00-18:00.")]
 _Refit = Annotated[bool, typer.Option(help="Fit the forward map again as items are moved.")]
+_Queries = Annotated[
+    Path | None,
+    typer.Option(help="Queries that the service records: .npz, or a folder of such. Learned from."),
+]
 _Encoder = Annotated[str | None, typer.Option(help="In place of what start was told.")]
 _Upgrade = Annotated[Path | None, typer.Option(help="The upgrade folder, if it was moved.")]
 
@@ -40,6 +44,7 @@ def backfill(
     max_load: _MaxLoad = None,
     quiet_hours: _Quiet = None,
     refit: _Refit = True,
+    queries: _Queries = None,
     encoder: _Encoder = None,
     source: _Encoder = None,
     upgrade: _Upgrade = None,
@@ -53,7 +58,7 @@ def backfill(
     Example: crossfade backfill qdrant://gallery --max-rate 200
     """
     throttle = Throttle(max_rate=max_rate, max_load=max_load, quiet_hours=quiet_hours)
-    pace = Pace(max_items, batch_size, workers, throttle, refit)
+    pace = Pace(max_items, batch_size, workers, throttle, refit, queries)
     with progress_bar() as progress:
         status = run_backfill(
             uri, pace, progress=progress, encoder=encoder, source=source, upgrade=upgrade
@@ -70,6 +75,7 @@ def resume(
     max_load: _MaxLoad = None,
     quiet_hours: _Quiet = None,
     refit: _Refit = True,
+    queries: _Queries = None,
     encoder: _Encoder = None,
     source: _Encoder = None,
     upgrade: _Upgrade = None,
@@ -82,7 +88,7 @@ def resume(
     Example: crossfade resume qdrant://gallery
     """
     throttle = Throttle(max_rate=max_rate, max_load=max_load, quiet_hours=quiet_hours)
-    pace = Pace(max_items, batch_size, workers, throttle, refit)
+    pace = Pace(max_items, batch_size, workers, throttle, refit, queries)
     with progress_bar() as progress:
         status = run_backfill(
             uri,

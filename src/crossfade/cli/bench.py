@@ -92,8 +92,8 @@ def run(
     methods: Annotated[
         list[str] | None,
         typer.Option(
-            help="Methods, auto, auto+labels, auto+queries, auto+stand-ins, METHOD+MERGE "
-            "(e.g. rank_merge+rrf), or all."
+            help="Methods, auto, auto+labels, auto+queries, auto+stand-ins, auto+recorded, "
+            "METHOD+MERGE (e.g. rank_merge+rrf), or all."
         ),
     ] = None,
     seeds: Annotated[

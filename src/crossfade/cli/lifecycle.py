@@ -59,6 +59,8 @@ def _echo_job(job: JobStatus) -> None:
             words.append(f"{describe_refits(job, duration)}, none with --no-refit")
     if job.generation:
         words.append(f"generation {job.generation} of the map")
+    if job.queries:
+        words.append(f"learned from {job.queries:,} recorded queries")
     typer.echo(f"  {', '.join(words)}")
     if job.last_error:
         typer.echo(f"  last error: {job.last_error}")

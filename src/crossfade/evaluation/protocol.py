@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.embeddings import IgnoredItems, Pairs, Qrels
+from crossfade.embeddings import IgnoredItems, Pairs, Qrels, QueryLog
 from crossfade.errors import InvalidInput, SpaceMismatch
 from crossfade.evaluation.curve import BackfillingCurve, coverage_grid, curve_from_scores
 from crossfade.evaluation.distributions import ScoreDistributions, sample_distributions
@@ -30,7 +30,7 @@ from crossfade.evaluation.relevance import (
 )
 from crossfade.evaluation.result import Counts, EvaluationResult
 from crossfade.evaluation.scoring import GalleryScorer
-from crossfade.upgrade import Mode, Upgrade
+from crossfade.upgrade import Mode, Upgrade, queries_to_teach
 
 __all__ = ["evaluate"]
 
@@ -49,6 +49,7 @@ def evaluate(
     seed: int = 0,
     mode: Mode | str = Mode.ONE_ENCODER,
     refit: bool = True,
+    recorded: QueryLog | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
     """Measure the backfilling curve of an upgrade by full-gallery ranking.
@@ -66,12 +67,15 @@ def evaluate(
         mode: how queries search; ``"old"`` measures the old system at every coverage.
         refit: whether the backfill fits the forward map again on its way, if the upgrade can,
             as :class:`crossfade.Backfill` does.
+        recorded: queries that the service has answered by the time that the backfill fits again
+            for the first time, and learns from; none of them is to be in ``query_set``.
         on_progress: called with the queries done and the queries in all.
 
     Raises:
         SpaceMismatch: widths that are not the upgrade's.
         InvalidInput: an empty set, neither labels nor qrels, nothing relevant at all, fewer
-            than two steps, an unknown order or mode, or a mode that the upgrade can't do.
+            than two steps, an unknown order or mode, a mode that the upgrade can't do, or
+            recorded queries that can't teach it.
     """
     queries = gallery_set if query_set is None else query_set
     search_mode = _check_mode(mode, upgrade)
@@ -87,7 +91,10 @@ def evaluate(
     columns[by_id] = np.arange(len(by_id))
     relevance = _relevance(queries, gallery_set, by_id, qrels, ignored)
     upgrade = for_gallery(upgrade, gallery_set)
-    generations = Generations(upgrade, gallery_set, rows_in_order) if refit else None
+    learned_from = None if recorded is None else queries_to_teach(upgrade, recorded)
+    generations = None
+    if refit:
+        generations = Generations(upgrade, gallery_set, rows_in_order, learned_from)
     scorer = GalleryScorer(upgrade, gallery_set, queries, by_id, search_mode, generations)
     curve = curve_from_scores(
         scorer,

@@ -2,8 +2,9 @@
 
 What a gallery does, simulated: at each milestone the map is fitted on its pairs and on the items
 backfilled by then that were not among them (:mod:`crossfade.upgrade.refit`), and maps all others
-from then on. The gallery's job sees that a milestone was passed only after a batch; here it is
-seen at once.
+from then on. If the service records the queries that it answers, it is taught by them as well
+(:mod:`crossfade.upgrade.teaching`); here all of them are there at the first milestone. The
+gallery's job sees that a milestone was passed only after a batch; here it is seen at once.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from crossfade.embeddings import Pairs
+from crossfade.embeddings import Pairs, QueryLog
 from crossfade.evaluation.overlap import count_by_old
-from crossfade.upgrade import MILESTONES, Fresh, Refit, Upgrade
+from crossfade.upgrade import MILESTONES, Fresh, Refit, Upgrade, taught_offset
 
 __all__ = ["Generations", "for_gallery"]
 
@@ -35,12 +36,20 @@ class Generations:
 
     Args:
         rows_in_order: ``(n,)`` rows of the gallery, the one that is backfilled first in front.
+        recorded: queries that the service has answered by the first milestone, or None.
     """
 
-    def __init__(self, upgrade: Upgrade, gallery: Pairs, rows_in_order: NDArray[np.intp]) -> None:
+    def __init__(
+        self,
+        upgrade: Upgrade,
+        gallery: Pairs,
+        rows_in_order: NDArray[np.intp],
+        recorded: QueryLog | None = None,
+    ) -> None:
         self._upgrade = upgrade
         self._gallery = gallery
         self._rows = rows_in_order
+        self._recorded = recorded
         self._after: list[tuple[int, Upgrade]] | None = None
 
     @property
@@ -54,7 +63,7 @@ class Generations:
             return self._upgrade
         if self._after is None:
             self._after = _generations(
-                self._upgrade, self._upgrade.refit, self._gallery, self._rows
+                self._upgrade, self._upgrade.refit, self._gallery, self._rows, self._recorded
             )
         backfilled = int(np.rint(coverage * len(self._rows)))
         present = self._upgrade
@@ -65,13 +74,20 @@ class Generations:
 
 
 def _generations(
-    upgrade: Upgrade, refit: Refit, gallery: Pairs, rows: NDArray[np.intp]
+    upgrade: Upgrade,
+    refit: Refit,
+    gallery: Pairs,
+    rows: NDArray[np.intp],
+    recorded: QueryLog | None,
 ) -> list[tuple[int, Upgrade]]:
     """Each later generation, with the number of backfilled items that it begins at."""
     found = []
     fitted = refit.moments.n
     for milestone in MILESTONES:
         items = math.ceil(milestone * len(rows) - _ROUNDING)
+        if recorded is not None and milestone == MILESTONES[0]:
+            upgrade = upgrade.with_offset(taught_offset(upgrade, recorded))
+            found.append((items, upgrade))
         extra = _fresh(upgrade, refit, gallery, rows[:items])
         if extra is None or not refit.has_grown(fitted, extra.n):
             continue

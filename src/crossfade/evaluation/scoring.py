@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from crossfade.embeddings import FloatArray, Pairs
 from crossfade.evaluation.curve import Scores
 from crossfade.evaluation.refits import Generations
-from crossfade.upgrade import Mode, OldSide, Upgrade
+from crossfade.upgrade import ItemOffset, Mode, OldSide, Upgrade
 
 __all__ = ["GalleryScorer"]
 
@@ -86,7 +86,7 @@ class GalleryScorer:
         return replace(
             scores,
             new_at=partial(self._new_at, rows, queries, scores)
-            if side.depends_on_coverage
+            if side.depends_on_coverage or self._changes
             else None,
             old_at=partial(self._old_at, rows, scores) if self._changes else None,
         )
@@ -103,7 +103,8 @@ class GalleryScorer:
         side = queries.old_side if applied is self.upgrade else self._old_side(rows, applied)
         new = scores.new
         if side.hub_share(coverage) > 0.0:
-            new = side.lowered(new, self._hubs, coverage)
+            assert applied.offset is not None
+            new = side.lowered(new, self._hubs_by(applied.offset), coverage)
         if side.two_encoder is None:
             return new
         return side.backfilled(new, scores.old_old, coverage)
@@ -131,14 +132,18 @@ class GalleryScorer:
         new, old = self.queries.new_rows(rows), self.queries.old_rows(rows)
         return upgrade.old_side(new, old, mode)
 
-    @cached_property
-    def _hubs(self) -> NDArray[np.float64]:
+    def _hubs_by(self, offset: ItemOffset) -> NDArray[np.float64]:
         """What lowers backfilled items, ``(n,)``."""
-        offset = self.upgrade.offset
-        assert offset is not None
-        starts = range(0, len(self.by_id), _BLOCK_ROWS)
-        parts = [self.by_id[start : start + _BLOCK_ROWS] for start in starts]
-        return np.concatenate([offset.of_new(self.gallery.new_rows(rows)) for rows in parts])
+        if offset not in self._hubs:
+            starts = range(0, len(self.by_id), _BLOCK_ROWS)
+            parts = [self.by_id[start : start + _BLOCK_ROWS] for start in starts]
+            lowered = [offset.of_new(self.gallery.new_rows(rows)) for rows in parts]
+            self._hubs[offset] = np.concatenate(lowered)
+        return self._hubs[offset]
+
+    @cached_property
+    def _hubs(self) -> dict[ItemOffset, NDArray[np.float64]]:
+        return {}
 
     @cached_property
     def _kept(self) -> list[_Block]:

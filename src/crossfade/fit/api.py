@@ -54,13 +54,13 @@ def fit(
         pairs: items in both spaces; call ``pairs.without_labels()`` to ignore labels.
         method: a name from :data:`crossfade.fit.methods.METHODS`, or ``"auto"``.
         queries: real queries, from a log for instance, or :func:`crossfade.stand_in_queries` in
-            their place, in both spaces; nothing need be known of what they find, and
-            their old embeddings serve two-encoder mode alone. Maps on the items' side then know
-            which items are hubs (:mod:`crossfade.upgrade.item_offset`), and learn to rank as the
-            new model does (:mod:`crossfade.fit.log_ranking`), from 64 pairs on, unless they have a
-            new-space head or are ``forward_kernel``. Closed forms are fitted five times more for
-            it. The report's ``queries_used`` says how many were looked at: 2,000 at most tell hubs,
-            20,000 teach. With 500 the gain is clear. Don't evaluate on these.
+            their place, in both spaces; nothing need be known of what they find, and their old
+            embeddings serve two-encoder mode alone. Maps on the items' side then know which items
+            are hubs (:mod:`crossfade.upgrade.item_offset`), and learn to rank as the new model does
+            (:mod:`crossfade.upgrade.log_ranking`), from 64 pairs on, unless they have a new-space
+            head or are ``forward_kernel``. Closed forms are fitted five times more for it. The
+            report's ``queries_used`` says how many were looked at: 2,000 at most tell hubs, 20,000
+            teach. With 500 the gain is clear. Don't evaluate on these.
         progress: called as fitting goes on.
         pairs_file: where the pairs were read from, for the report.
         settings: fields of :class:`crossfade.fit.settings.FitSettings`, e.g. ``seed=0``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,39 +11,24 @@ from crossfade.errors import InvalidInput
 from crossfade.fit.held_out import Split
 from crossfade.fit.log_ranking import learned_from_log
 from crossfade.fit.settings import FitSettings
-from crossfade.upgrade import ItemOffset, OffsetWeights, PairSample, Upgrade, closeness, doubt_of
+from crossfade.upgrade import (
+    BY_ITEMS,
+    FEWEST_QUERIES,
+    MOST_QUERIES,
+    MOST_TEACHING,
+    Images,
+    ItemOffset,
+    PairSample,
+    Upgrade,
+    doubt_of,
+    offset_of,
+    rule_for_log,
+    with_matrix,
+)
 
 __all__ = ["checked_log", "queries_used", "with_item_offset"]
 
 _MOST_ITEMS = 1_000
-_FEWEST_QUERIES, _MOST_QUERIES = 200, 2_000
-"""Every search pays for what tells hubs; for what teaches the map only fitting does."""
-_MOST_TEACHING = 20_000
-_LITTLE_UNEXPLAINED = 0.25
-"""A map that leaves less of the new space's variance unexplained needs less of all this."""
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """Numbers of :class:`ItemOffset` that were tried out (``docs/experiments.md``)."""
-
-    one_encoder: OffsetWeights
-    two_encoders: OffsetWeights
-    nearest: int
-    push: float
-    new_side: float = 0.0
-
-
-_BY_ITEMS = _Rule(OffsetWeights(0.3, 0.25), OffsetWeights(0.6, 0.05, 0.25), nearest=10, push=0.04)
-_BY_QUERIES = _Rule(
-    OffsetWeights(0.1, 0.4), OffsetWeights(0.2, 0.7), nearest=3, push=0.04, new_side=1.0
-)
-"""Real queries tell hubs better than anything else does, so less is left to u."""
-_BY_QUERIES_OF_BOTH = replace(_BY_QUERIES, two_encoders=OffsetWeights(0.2, 0.5, 0.5))
-_OF_QUERIES_ALONE = _Rule(
-    OffsetWeights(0.0, 0.4), OffsetWeights(0.0, 0.5), nearest=3, push=0.0, new_side=1.0
-)
-"""Lengths of networks mean nothing, and those of a ridge of many pairs little."""
 
 
 def checked_log(queries: QueryLog, pairs: Pairs) -> QueryLog:
@@ -58,9 +43,9 @@ def checked_log(queries: QueryLog, pairs: Pairs) -> QueryLog:
             "QueryLog.load(path), or QueryLog(new, old)"
         )
     checked = queries.checked(pairs.source.dim, pairs.target.dim)
-    if len(checked) < _FEWEST_QUERIES:
+    if len(checked) < FEWEST_QUERIES:
         raise InvalidInput(
-            f"got {len(checked)} queries, wanted at least {_FEWEST_QUERIES}: so few say more about "
+            f"got {len(checked)} queries, wanted at least {FEWEST_QUERIES}: so few say more about "
             "themselves than about what is asked for; leave them out, or take more from a log"
         )
     return checked
@@ -93,33 +78,18 @@ def with_item_offset(
     rows = np.linspace(0, len(held_out) - 1, count).round().astype(np.intp)
     old = held_out.old_rows(rows)
     raw = judged.forward.raw(old)
-    mapped, new = judged.forward.scaled(raw), held_out.new_rows(rows)
-    rule = _rule(queries, lengths)
-    bank, old_bank = _banks(queries, lengths)
-    if old_bank is None or not rule.two_encoders.t:
-        old_bank = np.empty((0, final.source.dim), np.float32)
-    mean = np.zeros(final.target.dim, np.float32) if lengths is None else lengths.mean
-    needed = min(1.0, _unexplained(mapped, new) / _LITTLE_UNEXPLAINED)
-    offset = ItemOffset(
-        mean,
-        np.ascontiguousarray(bank),
-        np.ascontiguousarray(old_bank),
-        rule.one_encoder.times(needed),
-        rule.two_encoders.times(needed),
-        doubt=0.0 if lengths is None else lengths.doubt,
-        typical=float(((raw - mean).astype(np.float64) ** 2).sum(axis=1).mean()),
-        usual=float(closeness(mapped, bank, rule.nearest).mean()),
-        usual_old=float(closeness(old, old_bank, rule.nearest).mean()) if len(old_bank) else 0.0,
-        nearest=rule.nearest,
-        push=rule.push * needed,
-        new_side=rule.new_side,
-        usual_new=float(closeness(new, bank, rule.nearest).mean()) if rule.new_side else 0.0,
-    )
+    left_out = Images(old, held_out.new_rows(rows), raw, judged.forward.scaled(raw))
+    rule = BY_ITEMS
     if queries is not None:
-        teaching = queries.sample(_MOST_TEACHING).new
+        rule = rule_for_log(queries, lengths_mean_something=lengths is not None)
+    bank, old_bank = _banks(queries, lengths)
+    mean = np.zeros(final.target.dim, np.float32) if lengths is None else lengths.mean
+    doubt = 0.0 if lengths is None else lengths.doubt
+    offset = offset_of(rule, left_out, bank, old_bank, mean=mean, doubt=doubt)
+    if queries is not None:
+        teaching = queries.sample(MOST_TEACHING).new
         matrix = learned_from_log(judged, split.fitting, teaching, offset, settings)
-        if matrix is not None:
-            offset = replace(offset, distilled=np.float32(needed) * matrix)
+        offset = with_matrix(offset, matrix, left_out)
     return judged.with_offset(offset), final.with_offset(offset)
 
 
@@ -127,15 +97,7 @@ def queries_used(log: QueryLog | None, offset: ItemOffset | None) -> int:
     """How many queries of the log that an offset was fitted with were looked at."""
     if log is None or offset is None:
         return 0
-    return len(offset.bank) if offset.distilled is None else min(len(log), _MOST_TEACHING)
-
-
-def _rule(queries: QueryLog | None, lengths: _Lengths | None) -> _Rule:
-    if queries is None:
-        return _BY_ITEMS
-    if lengths is None:
-        return _OF_QUERIES_ALONE
-    return _BY_QUERIES if queries.old is None else _BY_QUERIES_OF_BOTH
+    return len(offset.bank) if offset.distilled is None else min(len(log), MOST_TEACHING)
 
 
 def _banks(
@@ -143,18 +105,11 @@ def _banks(
 ) -> tuple[FloatArray, FloatArray | None]:
     """New vectors, and old ones if there are."""
     if queries is not None:
-        drawn = queries.sample(_MOST_QUERIES)
+        drawn = queries.sample(MOST_QUERIES)
         return drawn.new, drawn.old
     assert lengths is not None
     # In random order, so that what comes first is a sample too.
     return lengths.items.new[:_MOST_ITEMS], lengths.items.old[:_MOST_ITEMS]
-
-
-def _unexplained(mapped: FloatArray, new: FloatArray) -> float:
-    """Squared error of mapped items relative to the variance of their new vectors."""
-    error = ((new - mapped).astype(np.float64) ** 2).sum(axis=1).mean()
-    variance = new.astype(np.float64).var(axis=0).sum()
-    return float(error / max(variance, 1e-9))
 
 
 @dataclass(frozen=True, eq=False)

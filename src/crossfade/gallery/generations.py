@@ -1,9 +1,10 @@
 """Generations of a gallery's forward map: where they are kept, and which one is in use.
 
 The map that an upgrade brings is generation 0. A later one is kept with the collection, in parts
-small enough for any store, under names made of its hash; the gallery's state says which is in
-use. Its parts are written before the state names it, and those of the one before it are kept for
-searches that have just read the state; so a state names nothing that is not there.
+small enough for any store, under names made of its hash; the gallery's state says which is in use.
+Where queries have taught the gallery, its offsets of items are kept with the map. Its parts are
+written before the state names it, and those of the one before it are kept for searches that have
+just read the state; so a state names nothing that is not there.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from safetensors.numpy import save as save_tensors
 from crossfade.errors import StoreError
 from crossfade.gallery.state import GalleryState, MapGeneration, Phase
 from crossfade.stores import Store
-from crossfade.upgrade import Affine, Transform, Upgrade
+from crossfade.upgrade import Affine, ItemOffset, Transform, Upgrade
 
-__all__ = ["Generations", "forget_maps", "keep_map", "kept_maps"]
+__all__ = ["Generations", "forget_maps", "keep_map", "kept_maps", "read_map"]
 
 _PART = "crossfade.map.{}.{}"
 _KEPT = "crossfade.maps"
 """A pointer: which maps are kept, or begun to be, by hash with their number of parts."""
-_DESCRIPTION = "description"
+_DESCRIPTION, _OFFSET = "description", "offset"
 _PART_CHARACTERS = 256 * 1024
 _SHARE_OF_TIME = 20
 """Counting items takes at most one part in so many of the time."""
@@ -65,7 +66,10 @@ class Generations:
             if self._loaded is None or self._loaded[0] != key:
                 upgrade = self._upgrade.with_known(known)
                 if fitted is not None:
-                    upgrade = upgrade.with_map(_read(self._store, fitted), fitted.pairs)
+                    forward, offset = read_map(self._store, fitted)
+                    if offset is not None:
+                        upgrade = upgrade.with_offset(offset)
+                    upgrade = upgrade.with_map(forward, fitted.pairs)
                 self._loaded = (key, upgrade)
             return self._loaded[1]
 
@@ -81,16 +85,32 @@ class Generations:
             return round(min(1.0, state.known / max(1, self._items)), _DIGITS)
 
 
-def keep_map(store: Store, forward: Transform, number: int, pairs: int) -> MapGeneration:
-    """Write a map durably beside the collection; no state names it yet."""
-    described = np.frombuffer(json.dumps(forward.describe()).encode(), dtype=np.uint8)
-    content = save_tensors({**forward.tensors(), _DESCRIPTION: described})
+def keep_map(
+    store: Store,
+    forward: Transform,
+    number: int,
+    pairs: int,
+    offset: ItemOffset | None = None,
+    queries: int = 0,
+) -> MapGeneration:
+    """Write a map durably beside the collection; no state names it yet.
+
+    Args:
+        number: of the generation. pairs: how many it was fitted on.
+        offset: of items, where it is not the upgrade's own. queries: that it is told by.
+    """
+    description, tensors = dict(forward.describe()), forward.tensors()
+    if offset is not None:
+        description[_OFFSET] = offset.describe()
+        tensors |= {f"{_OFFSET}.{name}": value for name, value in offset.tensors().items()}
+    described = np.frombuffer(json.dumps(description).encode(), dtype=np.uint8)
+    content = save_tensors({**tensors, _DESCRIPTION: described})
     sha256 = hashlib.sha256(content).hexdigest()
     parts = list(_parts(base64.b64encode(content).decode("ascii")))
     _note(store, sha256, len(parts))
     for index, part in enumerate(parts):
         _set(store, _PART.format(sha256, index), part)
-    return MapGeneration(number, pairs, sha256, len(parts))
+    return MapGeneration(number, pairs, sha256, len(parts), queries=queries)
 
 
 def kept_maps(store: Store) -> frozenset[str]:
@@ -107,7 +127,12 @@ def forget_maps(store: Store, hashes: Collection[str]) -> None:
         _note(store, sha256, None)
 
 
-def _read(store: Store, fitted: MapGeneration) -> Transform:
+def read_map(store: Store, fitted: MapGeneration) -> tuple[Transform, ItemOffset | None]:
+    """What :func:`keep_map` has written.
+
+    Raises:
+        StoreError: it is not there any more, or was damaged.
+    """
     parts = [store.read_pointer(_PART.format(fitted.sha256, i)) for i in range(fitted.parts)]
     content = base64.b64decode("".join(part or "" for part in parts))
     if hashlib.sha256(content).hexdigest() != fitted.sha256:
@@ -117,9 +142,17 @@ def _read(store: Store, fitted: MapGeneration) -> Transform:
         )
     tensors = load_tensors(content)
     if _DESCRIPTION not in tensors:  # kept when all maps were affine
-        return Transform(Affine(tensors["weight"], tensors["bias"]))
+        return Transform(Affine(tensors["weight"], tensors["bias"])), None
     described = json.loads(tensors.pop(_DESCRIPTION).tobytes())
-    return Transform.restore(described, tensors)
+    if _OFFSET not in described:
+        return Transform.restore(described, tensors), None
+    prefix = f"{_OFFSET}."
+    of_offset = {name: tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
+    offset = ItemOffset.restore(
+        described.pop(_OFFSET),
+        {name.removeprefix(prefix): value for name, value in of_offset.items()},
+    )
+    return Transform.restore(described, tensors), offset
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -12,8 +12,9 @@ from crossfade.upgrade import ItemOffset
 
 __all__ = ["Hubs"]
 
-_Key = tuple[Id, int]
-"""An item's id, and a hash of its new vector: a new start of an upgrade may bring another one."""
+_Key = tuple[str, Id, int]
+"""Which offset, an item's id, and a hash of its new vector: a new start of an upgrade may bring
+another one."""
 _MOST_KEPT = 100_000
 """Numbers of items kept; of more, all are forgotten, which costs little."""
 
@@ -31,7 +32,7 @@ class Hubs:
 
     def of(self, items: Sequence[Item], offset: ItemOffset) -> NDArray[np.float64]:
         """``(n,)``, of items that hold a new vector."""
-        keys = [self._key(item) for item in items]
+        keys = [self._key(item, offset) for item in items]
         # Another thread may forget what is kept at any moment, so it is looked up once.
         found = {key: self._kept.get(key) for key in keys}
         missing = {key: item for key, item in zip(keys, items, strict=True) if found[key] is None}
@@ -44,5 +45,5 @@ class Hubs:
             found.update(new)
         return np.array([found[key] for key in keys], dtype=np.float64)
 
-    def _key(self, item: Item) -> _Key:
-        return item.id, hash(item.vectors[self._stored].tobytes())
+    def _key(self, item: Item, offset: ItemOffset) -> _Key:
+        return offset.fingerprint, item.id, hash(item.vectors[self._stored].tobytes())

@@ -188,7 +188,7 @@ MOVES: dict[str, Move] = {
             "refit",
             [State.RUNNING],
             [State.RUNNING],
-            "The forward map was fitted again on backfilled items.",
+            "The forward map was fitted again on backfilled items, or taught by recorded queries.",
             by_user=False,
         ),
         _move(

@@ -1,8 +1,10 @@
-"""Fitting a gallery's forward map again on its backfilled items. The order of effects:
+"""Fitting a gallery's forward map again on its backfilled items, and teaching it by the queries
+that its service has answered. The order of effects:
 
-    1. look      whether a milestone of coverage was passed that was not looked at before
+    1. look      whether a milestone of coverage was passed that was not looked at before, or
+                 whether there are queries that tell more than those known by
     2. gather    the backfilled items that still hold their old vector and were not fitted on,
-                 or a sample of them, and fit
+                 or a sample of them, and fit; learn from the queries
     3. keep      the new map, durably, beside the collection
     4. decide    one compare-and-set of the gallery's state: from here on the new generation maps
                  what is written and reads the scores
@@ -21,18 +23,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from crossfade.embeddings import QueryLog
 from crossfade.gallery.audit import Entry
-from crossfade.gallery.generations import forget_maps, keep_map, kept_maps
+from crossfade.gallery.generations import forget_maps, keep_map, kept_maps, read_map
 from crossfade.gallery.prepare import mapped_writes
 from crossfade.gallery.record import append, read_record
 from crossfade.gallery.state import GalleryState, MapGeneration, Phase
 from crossfade.stores import Id, Item, Outcome, Store
-from crossfade.upgrade import Fresh, Upgrade, milestone_at
+from crossfade.upgrade import (
+    Fresh,
+    Upgrade,
+    can_be_taught,
+    milestone_at,
+    queries_known,
+    taught_offset,
+    teaches_more,
+)
 
-__all__ = ["STEPS", "fit_again", "forget_refits", "is_due", "rewrite_mapped"]
+__all__ = [
+    "STEPS",
+    "fit_again",
+    "forget_refits",
+    "is_due",
+    "rewrite_mapped",
+    "teaches_gallery",
+]
 
 STEPS = ("gathered", "kept", "decided", "rewriting", "rewritten")
 """Names of the steps, for observers; ``rewriting`` after each batch."""
@@ -54,6 +73,14 @@ def is_due(store: Store, upgrade: Upgrade, coverage: float) -> bool:
     return milestone > _looked_at(store, upgrade)
 
 
+def teaches_gallery(state: GalleryState, upgrade: Upgrade, queries: int) -> bool:
+    """Whether so many recorded queries tell enough beyond those by which it was taught before."""
+    if state.phase is not Phase.SERVING or not can_be_taught(upgrade):
+        return False
+    of_gallery = state.fitted.queries if state.fitted else 0
+    return teaches_more(of_gallery or queries_known(upgrade), queries)
+
+
 def fit_again(
     store: Store,
     upgrade: Upgrade,
@@ -61,8 +88,13 @@ def fit_again(
     stopped: Stopped,
     observe: Observe,
     clock: Clock = time.monotonic,
+    queries: QueryLog | None = None,
 ) -> MapGeneration | None:
     """Fit the map again and decide for it; :func:`rewrite_mapped` must follow.
+
+    Args:
+        upgrade: the gallery's, as it was fitted.
+        queries: that it is to be taught by, see :func:`crossfade.upgrade.queries_to_teach`.
 
     Returns:
         The new generation; None if too little has been backfilled that was not fitted on, or
@@ -83,24 +115,39 @@ def fit_again(
         return None
     observe("gathered")
     present = state.fitted
-    fitted_on = present.pairs if present else refit.moments.n
-    forward = None
-    if extra is not None and refit.has_grown(fitted_on, extra.n):
-        assert upgrade.forward is not None
-        forward = refit.forward(extra, upgrade.forward)
-    if extra is None or forward is None:
+    pairs = present.pairs if present else refit.moments.n
+    assert upgrade.forward is not None
+    fitted = None
+    if extra is not None and refit.has_grown(pairs, extra.n):
+        fitted = refit.forward(extra, upgrade.forward)
+    if fitted is not None and extra is not None:
+        pairs = refit.moments.n + extra.n
+    taught = None if queries is None else taught_offset(upgrade, queries)
+    if fitted is None and taught is None:
         _look(store, upgrade, coverage)
         return None
-    number = present.number + 1 if present else 1
-    kept = keep_map(store, forward, number, refit.moments.n + extra.n)
+    if stopped():
+        return None
+    forward, offset = read_map(store, present) if present else (upgrade.forward, None)
+    known = present.queries if present else 0
+    kept = keep_map(
+        store,
+        forward if fitted is None else fitted,
+        number := present.number + 1 if present else 1,
+        pairs,
+        offset if taught is None else taught,
+        known if queries is None else len(queries),
+    )
     observe("kept")
     seconds = round(clock() - began, 3)
-    details = {
+    details: dict[str, Any] = {
         "generation": number,
         "pairs": kept.pairs,
         "coverage": round(coverage, 6),
         "seconds": seconds,
     }
+    if taught is not None:
+        details["queries"] = kept.queries
     entry = Entry("refit", record.shown, record.shown, None, details)
     decided = replace(state, fitted=kept, refit_seconds=seconds)
     if append(store, record, decided, entry) is None:

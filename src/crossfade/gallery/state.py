@@ -74,6 +74,8 @@ class MapGeneration:
         sha256, parts: of its content, and in how many pointers that is kept.
         rewritten: whether every item not yet backfilled has its mapped vector by it; until
             then some have theirs by an earlier one.
+        queries: how many of the service's own queries its offsets of items are told by; 0 where
+            they are the upgrade's own.
     """
 
     number: int
@@ -81,6 +83,7 @@ class MapGeneration:
     sha256: str
     parts: int
     rewritten: bool = False
+    queries: int = 0
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,8 @@ class GalleryState:
         # As releases wrote it that knew nothing of them.
         if self.fitted is None:
             del fields["fitted"]
+        elif not self.fitted.queries:
+            del fields["fitted"]["queries"]
         for name in ("known", "refits", "refit_seconds"):
             if not fields[name]:
                 del fields[name]

@@ -29,6 +29,7 @@ class Pace:
         workers: threads that call the encoder side by side.
         throttle: how far it is held back.
         refit: fit the forward map again as items are moved, if the upgrade can.
+        queries: a file or folder of queries that the service records, to learn from.
     """
 
     max_items: int | None = None
@@ -36,6 +37,7 @@ class Pace:
     workers: int = 1
     throttle: Throttle = field(default_factory=Throttle)
     refit: bool = True
+    queries: Path | None = None
 
 
 def backfill(
@@ -74,6 +76,7 @@ def backfill(
             batch_size=pace.batch_size,
             throttle=pace.throttle,
             refit=pace.refit,
+            queries=pace.queries,
             actor=actor,
         )
         with _stoppable(job):

@@ -105,6 +105,7 @@ def _seen_from_outside(record: Record, journal: Journal) -> JobStatus:
         generation=record.state.fitted.number if record.state.fitted else 0,
         refits=refits_left(record.state, coverage),
         refit_seconds=last_refit_seconds(record.state),
+        queries=record.state.fitted.queries if record.state.fitted else 0,
     )
 
 

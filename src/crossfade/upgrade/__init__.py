@@ -12,8 +12,18 @@ from crossfade.upgrade.item_offset import (
 )
 from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, MOST_PAIRS, residual_kernel
 from crossfade.upgrade.linear_maps import ridge_map, turned_ridge_map
+from crossfade.upgrade.log_ranking import Images, learned_matrix
 from crossfade.upgrade.modes import Mode, Side
 from crossfade.upgrade.moments import Moments
+from crossfade.upgrade.offset_rules import (
+    BY_ITEMS,
+    FEWEST_QUERIES,
+    MOST_QUERIES,
+    MOST_TEACHING,
+    offset_of,
+    rule_for_log,
+    with_matrix,
+)
 from crossfade.upgrade.old_side import OldSide
 from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.refit import (
@@ -25,19 +35,32 @@ from crossfade.upgrade.refit import (
     milestones_after,
 )
 from crossfade.upgrade.shares import new_side_share, old_share
+from crossfade.upgrade.teaching import (
+    can_be_taught,
+    images_left_out,
+    queries_known,
+    queries_to_teach,
+    taught_offset,
+    teaches_more,
+)
 from crossfade.upgrade.transform import Affine, Kernel, Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
 from crossfade.upgrade.upgrade import Upgrade
 
 __all__ = [
+    "BY_ITEMS",
+    "FEWEST_QUERIES",
     "MILESTONES",
     "MOST_LANDMARKS",
     "MOST_PAIRS",
+    "MOST_QUERIES",
     "MOST_RAISED",
+    "MOST_TEACHING",
     "Affine",
     "Calibration",
     "Earlier",
     "Fresh",
+    "Images",
     "Interpolation",
     "ItemOffset",
     "Kernel",
@@ -52,14 +75,24 @@ __all__ = [
     "Transform",
     "TwoEncoder",
     "Upgrade",
+    "can_be_taught",
     "chained",
     "closeness",
     "doubt_of",
+    "images_left_out",
+    "learned_matrix",
     "milestone_at",
     "milestones_after",
     "new_side_share",
+    "offset_of",
     "old_share",
+    "queries_known",
+    "queries_to_teach",
     "residual_kernel",
     "ridge_map",
+    "rule_for_log",
+    "taught_offset",
+    "teaches_more",
     "turned_ridge_map",
+    "with_matrix",
 ]

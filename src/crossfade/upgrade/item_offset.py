@@ -33,7 +33,7 @@ The share fades with coverage c, and at c = 1 the score is exactly the new model
 
 Such a bank teaches more. A regression minds all directions alike, a ranking those along which is
 asked: f then is the image's direction once a matrix has been added, ``f = (g + g D) / |g + g D|``
-with ``g = raw / |raw|``, see :mod:`crossfade.fit.log_ranking`.
+with ``g = raw / |raw|``, see :mod:`crossfade.upgrade.log_ranking`.
 
 A store that knows unit vectors and their inner products alone keeps it all the same: the vector
 ``(f', u, v, t, sqrt(L^2 - |f'|^2 - u^2 - v^2 - t^2)) / L`` is one, and so is the query

@@ -48,3 +48,18 @@ class Moments:
             self.xx + other.xx + share * np.outer(apart_x, apart_x),
             self.xy + other.xy + share * np.outer(apart_x, apart_y),
         )
+
+    def __sub__(self, other: Moments) -> Moments:
+        """Of these rows without others that are among them, and not all."""
+        n = self.n - other.n
+        mean_x = (self.n * self.mean_x - other.n * other.mean_x) / n
+        mean_y = (self.n * self.mean_y - other.n * other.mean_y) / n
+        apart_x, apart_y = other.mean_x - mean_x, other.mean_y - mean_y
+        share = n * other.n / self.n
+        return Moments(
+            n,
+            mean_x,
+            mean_y,
+            self.xx - other.xx - share * np.outer(apart_x, apart_x),
+            self.xy - other.xy - share * np.outer(apart_x, apart_y),
+        )

@@ -77,7 +77,8 @@ def _named(name: str) -> list[Suite]:
 def _own_folder(folder: Path) -> Suite:
     DataSet.check(folder)
     judged = (folder / "qrels.txt").exists()
-    logged = [WITH_LOGS[suffix] for suffix, name in LOGS.items() if (folder / name).exists()]
+    there = {suffix for suffix, kind in LOGS.items() if (folder / kind.file).exists()}
+    logged = [method for method, log in WITH_LOGS.items() if log in there]
 
     def build(_: BuildPlan) -> DataSet:
         data = DataSet.load(folder)

@@ -107,7 +107,7 @@ def _suite(name: str, what: str, setting: Setting, task: Task, *needs: PythonPac
         summary=f"{what}, {task.old} -> {task.new}",
         setting=setting,
         metric="mrr",
-        methods=(*WITHOUT_LABELS, *WITH_LOGS.values()),
+        methods=(*WITHOUT_LABELS, *WITH_LOGS),
         build=partial(build, task),
         needs=(*packages_of(task.old, task.new), *needs),
     )

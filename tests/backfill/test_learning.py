@@ -1,0 +1,181 @@
+"""A job that learns from the queries that its service records."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossfade import Backfill, QueryLog, QueryRecorder, evaluate, fit
+from crossfade.backfill import JobState
+from crossfade.embeddings import FloatArray
+from crossfade.errors import CrossfadeError, DataFileError, InvalidInput, SpaceMismatch
+from crossfade.gallery import Gallery, open_gallery
+from crossfade.gallery.record import read_log
+from crossfade.stores import Item
+from crossfade.testing import FakeEncoder, ShiftedWorld
+from crossfade.upgrade import MILESTONES
+
+WORLD = ShiftedWorld(0)
+ITEMS = len(WORLD.gallery)
+UPGRADE = fit(WORLD.fit, "refitted_kernel")
+
+
+def embed(item: Item) -> FloatArray:
+    return WORLD.gallery.new_rows(slice(0, ITEMS))[item.payload["row"]]
+
+
+def filled(uri: str = "memory://", recorder: QueryRecorder | None = None) -> Gallery:
+    gallery = open_gallery(uri, UPGRADE, recorder=recorder)
+    if not gallery.count:
+        payload = [{"row": row} for row in range(ITEMS)]
+        gallery.upsert(WORLD.gallery.ids, old=WORLD.gallery.old_rows(), payload=payload)
+    return gallery
+
+
+def job_of(gallery: Gallery, **settings: object) -> Backfill:
+    settings = {"order": "gallery", "batch_size": 3, "flush_seconds": 0.0, **settings}
+    return Backfill(gallery, FakeEncoder(embed), **settings)  # type: ignore[arg-type]
+
+
+def reciprocal_ranks(gallery: Gallery, mode: str) -> float:
+    asked = WORLD.queries
+    found = gallery.search(asked.new_rows(), ITEMS, query_old=asked.old_rows(), mode=mode)
+    ranks = []
+    for id, hits in zip(asked.ids.tolist(), found, strict=True):
+        wanted = int(id) - 10_000
+        ranks.append(1 / (1 + [hit.id for hit in hits].index(wanted)))
+    return float(np.mean(ranks))
+
+
+@pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
+def test_at_every_coverage_the_gallery_answers_what_the_evaluation_says(mode: str) -> None:
+    asked = {"qrels": WORLD.qrels, "order": "gallery", "mode": mode}
+    result = evaluate(UPGRADE, WORLD.gallery, WORLD.queries, recorded=WORLD.log, **asked)
+    plain = evaluate(UPGRADE, WORLD.gallery, WORLD.queries, **asked)
+    grid = {round(step * ITEMS / 10): step for step in range(11)}
+    milestones = sorted({int(np.ceil(at * ITEMS - 1e-9)) for at in MILESTONES})
+    moved = 0
+    with filled() as gallery:
+        for items in sorted({*grid, *milestones}):
+            if items:
+                # The simulation's service has recorded them by the first milestone.
+                queries = WORLD.log if items >= milestones[0] else None
+                job_of(gallery, queries=queries, batch_size=64).run(max_items=items - moved)
+            moved = items
+            if items in grid:
+                wanted = result.metrics["mrr"][grid[items]]
+                assert reciprocal_ranks(gallery, mode) == pytest.approx(wanted, abs=2e-3)
+    assert np.subtract(result.metrics["mrr"], plain.metrics["mrr"]).max() > 0.01
+
+
+def test_a_service_teaches_its_own_gallery(tmp_path: Path) -> None:
+    """Searches are recorded in one place, the job learns in another, from what is there by then."""
+    path = tmp_path / "recorded"
+    path.mkdir()
+    with QueryRecorder(path / "worker.npz") as recorder, filled(recorder=recorder) as gallery:
+        job = job_of(gallery, queries=path)
+        assert job.run(max_items=12).queries == 0, "nothing has been asked"
+        log = WORLD.log
+        assert log.old is not None
+        for new, old in zip(log.new, log.old, strict=True):
+            gallery.search(new, 3, query_old=old, mode="two-encoder")
+        recorder.flush()
+        status = job.run(max_items=100)
+        assert status.queries == len(log)
+        entries = [json.loads(line) for line in read_log(gallery.store.read_pointer)]
+        told = [e["details"].get("queries") for e in entries if e["move"] == "refit"]
+        assert [queries for queries in told if queries] == [len(log)], "once"
+        assert job.run().state is JobState.COMPLETE
+
+
+def test_a_run_that_is_given_queries_learns_at_once_and_not_at_a_milestone_alone() -> None:
+    with filled() as gallery:
+        assert job_of(gallery, refit=False).run(max_items=5).queries == 0
+        status = job_of(gallery, queries=WORLD.log).run(max_items=3)
+        assert status.coverage < MILESTONES[0] and status.queries == len(WORLD.log)
+        assert status.generation == 1
+        # And only then.
+        assert job_of(gallery, queries=WORLD.log).run(max_items=3).generation == 1
+
+
+def test_a_recorder_itself_will_do(tmp_path: Path) -> None:
+    recorder = QueryRecorder(tmp_path / "log.npz")
+    with filled() as gallery:
+        job = job_of(gallery, queries=recorder)
+        assert job.run(max_items=3).queries == 0
+        recorder.add(WORLD.log.new)
+        assert job.run(max_items=3).queries == len(WORLD.log)
+
+
+@pytest.mark.parametrize("name", ["log.npz", "folder"])
+def test_what_is_not_there_yet_may_come_later(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with filled() as gallery:
+        job = job_of(gallery, queries=path)
+        assert job.run(max_items=3).queries == 0
+        if name == "folder":
+            path.mkdir()
+            assert job.run(max_items=3).queries == 0
+            WORLD.log.save(path / "one.npz")
+        else:
+            WORLD.log.save(path)
+        assert job.run(max_items=3).queries == len(WORLD.log)
+
+
+def test_what_is_damaged_later_costs_the_job_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log.npz"
+    WORLD.log.sample(150).save(path)
+    with filled() as gallery:
+        job = job_of(gallery, queries=path)
+        path.write_bytes(path.read_bytes()[:1000])
+        with pytest.warns(
+            RuntimeWarning, match="nothing is learned from recorded queries.*log.npz"
+        ):
+            status = job.run()
+        assert status.state is JobState.COMPLETE and status.queries == 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            job.run()
+
+
+def too_wide(path: Path) -> Path:
+    QueryLog(np.ones((300, WORLD.log.new.shape[1] + 1), np.float32)).save(path)
+    return path
+
+
+def damaged(path: Path) -> Path:
+    path.write_bytes(b"PK no archive")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("queries", "error", "words"),
+    [
+        (too_wide, SpaceMismatch, "new embeddings of queries"),
+        (damaged, DataFileError, "log.npz"),
+        (lambda _: 7, InvalidInput, "queries is a int, wanted a crossfade.QueryLog"),
+    ],
+)
+def test_what_is_wrong_beforehand_is_told_before_anything_moves(
+    tmp_path: Path, queries: object, error: type[CrossfadeError], words: str
+) -> None:
+    assert callable(queries)
+    with filled() as gallery:
+        with pytest.raises(error, match=words):
+            job_of(gallery, queries=queries(tmp_path / "log.npz"))
+        assert gallery.coverage == 0.0
+
+
+def test_a_gallery_that_can_not_be_taught_says_so() -> None:
+    ridge = fit(WORLD.fit, "forward_ridge")
+    with (
+        open_gallery("memory://", ridge) as gallery,
+        pytest.raises(InvalidInput, match="'forward_ridge' does not learn from recorded queries"),
+    ):
+        Backfill(gallery, queries=WORLD.log)
+    with filled() as gallery, pytest.raises(InvalidInput, match="refit=False leaves that"):
+        job_of(gallery, queries=WORLD.log, refit=False)

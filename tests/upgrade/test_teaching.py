@@ -1,0 +1,105 @@
+"""An upgrade taught by queries after it was fitted, against one that is fitted with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossfade import QueryLog, fit
+from crossfade.embeddings import unit_rows
+from crossfade.errors import InvalidInput, SpaceMismatch
+from crossfade.fit.kernel import fit_refitted_kernel
+from crossfade.fit.settings import FitSettings
+from crossfade.testing import ShiftedWorld, make_world
+from crossfade.upgrade import (
+    Moments,
+    images_left_out,
+    queries_known,
+    queries_to_teach,
+    taught_offset,
+    teaches_more,
+)
+
+WORLD = ShiftedWorld(0)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 30), st.integers(1, 20))
+def test_moments_of_some_rows_are_those_of_all_without_the_others(
+    seed: int, rest: int, out: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(rest + out, 3)) + 2.0, rng.normal(size=(rest + out, 2))
+    wanted = Moments.of(x[out:], y[out:])
+    got = Moments.of(x, y) - Moments.of(x[:out], y[:out])
+    assert got.n == wanted.n
+    for name in ("mean_x", "mean_y", "xx", "xy"):
+        np.testing.assert_allclose(getattr(got, name), getattr(wanted, name), atol=1e-9)
+
+
+def test_images_are_by_maps_fitted_without_the_item() -> None:
+    pairs = make_world(items=120, queries=0, noise_old=0.6).gallery.without_labels()
+    upgrade = fit_refitted_kernel(pairs, FitSettings())
+    assert upgrade.refit is not None and upgrade.refit.sample is not None
+    images = images_left_out(upgrade.refit)
+    rows = [pairs.new_rows().tolist().index(row) for row in images.new.tolist()]
+    assert sorted(rows) == list(range(120)), "each once"
+    seen = 0
+    for fold in range(5):
+        out = [row for at, row in enumerate(rows) if at % 5 == fold]
+        others = pairs.subset([row for row in rows if row not in out])
+        alone = fit_refitted_kernel(others, FitSettings()).forward
+        assert alone is not None
+        at = [rows.index(row) for row in out]
+        np.testing.assert_allclose(images.raw[at], alone.raw(pairs.old_rows(out)), atol=1e-3)
+        seen += len(out)
+    assert seen == 120
+
+
+def test_what_is_taught_is_about_what_is_fitted_with_the_same_log() -> None:
+    upgrade = fit(WORLD.fit, "refitted_kernel")
+    later = taught_offset(upgrade, queries_to_teach(upgrade, WORLD.log))
+    at_once = fit(WORLD.fit, "refitted_kernel", queries=WORLD.log).offset
+    assert at_once is not None and at_once.distilled is not None and later.distilled is not None
+    for name in ("bank", "old_bank", "mean"):
+        np.testing.assert_array_equal(getattr(later, name), getattr(at_once, name))
+    for name in ("doubt", "nearest", "new_side"):
+        assert getattr(later, name) == getattr(at_once, name)
+    # These are means over items left out, which are others.
+    for name in ("typical", "usual", "usual_old", "usual_new", "push"):
+        assert getattr(later, name) == pytest.approx(getattr(at_once, name), rel=0.15, abs=0.03)
+    alike = np.vdot(later.distilled, at_once.distilled) / np.sqrt(
+        np.vdot(later.distilled, later.distilled) * np.vdot(at_once.distilled, at_once.distilled)
+    )
+    assert alike > 0.5, "two of other numbers are at right angles"
+
+
+def test_queries_of_the_new_model_alone_are_enough() -> None:
+    upgrade = fit(WORLD.fit, "refitted_kernel")
+    offset = taught_offset(upgrade, queries_to_teach(upgrade, QueryLog(WORLD.log.new)))
+    assert len(offset.old_bank) == 0 and offset.two_encoders.t == 0
+    assert len(offset.bank) == len(WORLD.log)
+
+
+@pytest.mark.parametrize("method", ["forward_ridge", "refitted_ridge", "forward_kernel", "ridge"])
+def test_a_method_without_a_kernel_map_that_is_fitted_again_is_refused(method: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{method}.*can't learn from queries after"):
+        queries_to_teach(fit(WORLD.fit, method), WORLD.log)
+
+
+def test_queries_that_teach_nothing_are_refused() -> None:
+    upgrade = fit(WORLD.fit, "refitted_kernel")
+    with pytest.raises(InvalidInput, match="got 199 queries, wanted at least 200"):
+        queries_to_teach(upgrade, WORLD.log.sample(199))
+    wide = unit_rows(np.ones((300, WORLD.log.new.shape[1] + 1)))
+    with pytest.raises(SpaceMismatch, match="new embeddings of queries"):
+        queries_to_teach(upgrade, QueryLog(wide))
+
+
+def test_twice_as_many_queries_teach_more_until_there_are_enough() -> None:
+    assert queries_known(fit(WORLD.fit, "refitted_kernel")) == 0
+    assert queries_known(fit(WORLD.fit, "refitted_kernel", queries=WORLD.log)) == len(WORLD.log)
+    assert not teaches_more(0, 199) and teaches_more(0, 200)
+    assert not teaches_more(300, 599) and teaches_more(300, 600)
+    assert not teaches_more(2_000, 20_000)
