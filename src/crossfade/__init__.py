@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 # a call of ``fit``, Python would put it in that function's place.
 import crossfade.fit as _fit_package  # noqa: F401
 from crossfade.backfill import Backfill
-from crossfade.embeddings import Pairs, Qrels, QueryLog, Space, stand_in_queries
+from crossfade.embeddings import Pairs, Qrels, QueryLog, QueryRecorder, Space, stand_in_queries
 from crossfade.errors import CrossfadeError
 from crossfade.evaluation import EvaluationResult, evaluate
 from crossfade.gallery import Gallery, Hit, open_gallery, start_gallery
@@ -34,6 +34,7 @@ __all__ = [
     "Pairs",
     "Qrels",
     "QueryLog",
+    "QueryRecorder",
     "Side",
     "Space",
     "Upgrade",

@@ -43,6 +43,9 @@ def test_bad_files_are_clear_errors(tmp_path: Path) -> None:
         QueryLog.load(tmp_path / "cut.npz")
     with pytest.raises(DataFileError, match=r"missing.npz can't be read"):
         QueryLog.load(tmp_path / "missing.npz")
+    np.savez(tmp_path / "fewer.npz", new=NEW, old=OLD[:8])
+    with pytest.raises(InvalidInput, match=r"fewer.npz has 9 new and 8 old embeddings"):
+        QueryLog.load(tmp_path / "fewer.npz")
     np.savez(tmp_path / "nan.npz", new=np.full((3, 4), np.nan))
     with pytest.raises(InvalidInput, match=r"nan.npz: new"):
         QueryLog.load(tmp_path / "nan.npz")
@@ -55,3 +58,49 @@ def test_what_does_not_fit_the_spaces_is_refused() -> None:
         QueryLog(NEW, OLD).checked(4, 4)
     with pytest.raises(InvalidInput, match="9 new and 8 old"):
         QueryLog(NEW, OLD[:8]).checked(3, 4)
+
+
+def as_sets(log: QueryLog) -> set[tuple[bytes, bytes]]:
+    olds = [b""] * len(log) if log.old is None else [row.tobytes() for row in log.old]
+    return set(zip((row.tobytes() for row in log.new), olds, strict=True))
+
+
+def test_a_folder_of_logs_is_one_log_of_every_query_once(tmp_path: Path) -> None:
+    whole = QueryLog(NEW, OLD).checked(3, 4)
+    assert whole.old is not None
+    QueryLog(whole.new[:5], whole.old[:5]).save(tmp_path / "a.npz")
+    QueryLog(whole.new[3:], whole.old[3:]).save(tmp_path / "b.npz")
+    # What is being written beside them, notes, and a folder are none of it.
+    (tmp_path / ".b.npz.0123abcd.tmp").write_bytes(b"half")
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "older.npz").mkdir()
+    log = QueryLog.load(tmp_path)
+    assert len(log) == 9 and as_sets(log) == as_sets(whole)
+
+
+def test_a_folder_has_old_embeddings_if_every_query_has_one_somewhere(tmp_path: Path) -> None:
+    whole = QueryLog(NEW, OLD).checked(3, 4)
+    assert whole.old is not None
+    QueryLog(whole.new[:5]).save(tmp_path / "a.npz")
+    QueryLog(whole.new[3:], whole.old[3:]).save(tmp_path / "b.npz")
+    log = QueryLog.load(tmp_path)
+    assert len(log) == 9 and log.old is None
+    QueryLog(whole.new[:3], whole.old[:3]).save(tmp_path / "c.npz")
+    assert as_sets(QueryLog.load(tmp_path)) == as_sets(whole)
+
+
+def test_folders_that_are_no_log_are_clear_errors(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match=r"holds no .npz file"):
+        QueryLog.load(tmp_path)
+    QueryLog(NEW[:0]).save(tmp_path / "a.npz")
+    assert len(QueryLog.load(tmp_path)) == 0
+    QueryLog(NEW, OLD).save(tmp_path / "b.npz")
+    QueryLog(NEW, NEW).save(tmp_path / "c.npz")
+    with pytest.raises(SpaceMismatch, match=r"old .* 3 in .*b\.npz and 4 in .*c\.npz"):
+        QueryLog.load(tmp_path)
+    QueryLog(OLD).save(tmp_path / "c.npz")
+    with pytest.raises(SpaceMismatch, match=r"new .* 3 in .*c\.npz and 4 in .*b\.npz"):
+        QueryLog.load(tmp_path)
+    (tmp_path / "c.npz").write_text("text")
+    with pytest.raises(DataFileError, match=r"c\.npz can't be read"):
+        QueryLog.load(tmp_path)

@@ -40,7 +40,9 @@ def assess(
     ] = None,
     log: Annotated[
         Path | None,
-        typer.Option(help=".npz: new, old?: other real queries, as fit will be given them."),
+        typer.Option(
+            help=".npz or folder: new, old?: other real queries, as fit will be given them."
+        ),
     ] = None,
     labels: Annotated[
         bool, typer.Option("--labels", help="Let methods that learn from labels compete.")

@@ -33,7 +33,9 @@ def fit(
     ] = False,
     queries: Annotated[
         Path | None,
-        typer.Option(help=".npz: new (q, d_new), old if you have it: a log of real queries."),
+        typer.Option(
+            help=".npz or folder of them: new (q, d_new), old if you have it: real queries."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of splits, weights and batches.")] = 0,
     old_name: Annotated[str, typer.Option(help="What to call the old model's space.")] = "old",

@@ -4,6 +4,7 @@ from crossfade.embeddings.ignored import IgnoredItems
 from crossfade.embeddings.pairs import Pairs
 from crossfade.embeddings.qrels import Qrels
 from crossfade.embeddings.queries import QueryLog
+from crossfade.embeddings.recorder import QueryRecorder
 from crossfade.embeddings.space import Space
 from crossfade.embeddings.stand_ins import stand_in_queries
 from crossfade.embeddings.vectors import FloatArray, Ids, as_ids, normalise, unit_rows
@@ -15,6 +16,7 @@ __all__ = [
     "Pairs",
     "Qrels",
     "QueryLog",
+    "QueryRecorder",
     "Space",
     "as_ids",
     "normalise",

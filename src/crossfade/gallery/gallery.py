@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
+from crossfade.embeddings import QueryRecorder
 from crossfade.errors import GalleryStateError
 from crossfade.gallery.coverage import coverage_of
 from crossfade.gallery.encoding import Encoder
@@ -13,6 +14,7 @@ from crossfade.gallery.generations import Generations
 from crossfade.gallery.on_demand import OnDemand, check_demand
 from crossfade.gallery.prepare import map_old_vectors
 from crossfade.gallery.record import change_phase, read_record_of
+from crossfade.gallery.recording import Recording
 from crossfade.gallery.request import Queries, Request
 from crossfade.gallery.search import Hit, Searcher
 from crossfade.gallery.sequence_count import SequenceCount
@@ -35,7 +37,13 @@ class Gallery:
     All methods may be called from several threads.
     """
 
-    def __init__(self, store: Store, upgrade: Upgrade, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        upgrade: Upgrade,
+        encoder: Encoder | None = None,
+        recorder: QueryRecorder | None = None,
+    ) -> None:
         self.store = store
         self.upgrade = upgrade
         self.uri = "URI"
@@ -48,6 +56,7 @@ class Gallery:
         self._searcher = Searcher(store, upgrade, self._generations, lock, moves_back, sides)
         self._writer = Writer(store, upgrade, self._generations, lock, moves_back)
         self._on_demand = OnDemand(store, upgrade, self._generations, lock, sides)
+        self._recording = Recording(recorder, upgrade)
         if encoder is not None:
             self.use_encoder(encoder)
 
@@ -129,7 +138,8 @@ class Gallery:
 
         With ``reextract`` the best candidates of the query are embedded with the new model
         before it is answered, ranked by what they are, and backfilled for good; what can't be
-        embedded, or not in time, is ranked by its estimate as ever.
+        embedded, or not in time, is ranked by its estimate as ever. With a recorder, answered
+        queries are recorded; what goes wrong with that is warned of once and changes no answer.
 
         Args:
             query_new: ``(q, d_new)`` or ``(d_new,)`` embeddings by the new model; None is
@@ -168,6 +178,7 @@ class Gallery:
         self._on_demand.move_now(find, request, demand)
         hits = self._searcher.search(queries, request)
         self._on_demand.move_later(find, request, demand)
+        self._recording.record(queries)
         return hits
 
     def upsert(
@@ -233,9 +244,11 @@ class Gallery:
     def close(self) -> None:
         """Flush and release the store. Closing again is harmless.
 
-        What searches asked to be moved and is not yet, is left to the job.
+        What searches asked to be moved and is not yet, is left to the job. A recorder is flushed
+        and stays open: other galleries may use it.
         """
         self._on_demand.close()
+        self._recording.flush()
         self.store.close()
 
     def __enter__(self) -> Self:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from crossfade.embeddings import QueryRecorder
 from crossfade.errors import GalleryStateError
 from crossfade.gallery.encoding import Encoder
 from crossfade.gallery.ends import settle
@@ -25,7 +26,11 @@ __all__ = ["open_gallery", "start_gallery"]
 
 
 def open_gallery(
-    uri: str | Store, upgrade: Upgrade | str | Path, *, encoder: Encoder | None = None
+    uri: str | Store,
+    upgrade: Upgrade | str | Path,
+    *,
+    encoder: Encoder | None = None,
+    recorder: QueryRecorder | None = None,
 ) -> Gallery:
     """Open a collection as a gallery that goes through an upgrade.
 
@@ -39,14 +44,16 @@ def open_gallery(
         upgrade: the upgrade, or its folder.
         encoder: the new model, for searches that re-extract items; called with items (id,
             payload), as the backfill's is.
+        recorder: records a sample of the queries that are answered and that the new model
+            embedded, in any mode. Close it yourself.
 
     Raises:
-        SpaceMismatch: the collection holds vectors of other spaces, or the encoder is of
-            another width.
+        SpaceMismatch: the collection holds vectors of other spaces, or the encoder or the
+            recorder is of another width.
         GalleryStateError: another upgrade is under way in it, or it must be started first.
         StoreError: the store can't be opened.
     """
-    with _opened(uri, upgrade, encoder) as gallery:
+    with _opened(uri, upgrade, encoder, recorder) as gallery:
         state = read_state(gallery.store)
         if state is None:
             begin(gallery.store, gallery.upgrade)
@@ -83,14 +90,17 @@ def start_gallery(
 
 @contextmanager
 def _opened(
-    uri: str | Store, upgrade: Upgrade | str | Path, encoder: Encoder | None = None
+    uri: str | Store,
+    upgrade: Upgrade | str | Path,
+    encoder: Encoder | None = None,
+    recorder: QueryRecorder | None = None,
 ) -> Iterator[Gallery]:
     """A gallery whose store is closed again, if it was opened here, should the block fail."""
     if not isinstance(upgrade, Upgrade):
         upgrade = Upgrade.load(upgrade)
     store = uri if isinstance(uri, Store) else open_store(uri)
     try:
-        gallery = Gallery(store, upgrade, encoder)
+        gallery = Gallery(store, upgrade, encoder, recorder)
         if isinstance(uri, str):
             gallery.uri = redact_uri(uri)
         yield gallery
