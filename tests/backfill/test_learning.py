@@ -11,13 +11,13 @@ import pytest
 
 from crossfade import Backfill, QueryLog, QueryRecorder, evaluate, fit
 from crossfade.backfill import JobState
-from crossfade.embeddings import FloatArray
+from crossfade.embeddings import FloatArray, unit_rows
 from crossfade.errors import CrossfadeError, DataFileError, InvalidInput, SpaceMismatch
 from crossfade.gallery import Gallery, open_gallery
 from crossfade.gallery.record import read_log
 from crossfade.stores import Item
-from crossfade.testing import FakeEncoder, ShiftedWorld
-from crossfade.upgrade import MILESTONES
+from crossfade.testing import FakeEncoder, ShiftedWorld, encoder_of, make_world
+from crossfade.upgrade import MILESTONES, UnlikeQueriesWarning
 
 WORLD = ShiftedWorld(0)
 ITEMS = len(WORLD.gallery)
@@ -140,6 +140,30 @@ def test_what_is_damaged_later_costs_the_job_nothing(tmp_path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             job.run()
+
+
+def test_queries_that_find_nothing_near_are_warned_of_once() -> None:
+    world = make_world(items=300, queries=300, dim_old=48, dim_new=64)
+    upgrade = fit(world.gallery.subset(range(200)).without_labels(), "refitted_kernel")
+    nonsense = unit_rows(np.random.default_rng(0).normal(size=(300, 64)))
+    with open_gallery("memory://", upgrade) as gallery:
+        rest = world.gallery.subset(range(200, 300))
+        payload = [{"row": row} for row in range(200, 300)]
+        gallery.upsert(rest.ids, old=rest.old_rows(), payload=payload)
+
+        def run(queries: FloatArray) -> int:
+            return (
+                Backfill(gallery, encoder_of(world), batch_size=2, queries=QueryLog(queries))
+                .run(2)
+                .queries
+            )
+
+        with pytest.warns(UnlikeQueriesWarning, match="times as near") as told:
+            assert run(nonsense) == 300
+        assert len(told) == 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            run(world.queries.new_rows())
 
 
 def too_wide(path: Path) -> Path:

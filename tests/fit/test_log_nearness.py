@@ -6,8 +6,8 @@ import pytest
 from crossfade import Pairs, QueryLog, assess, fit
 from crossfade.embeddings import unit_rows
 from crossfade.fit.api import UnlikeQueriesWarning
-from crossfade.fit.log_nearness import log_nearness, why_unlike
 from crossfade.testing import make_world
+from crossfade.upgrade import log_nearness, why_unlike
 
 WORLD = make_world(items=400, queries=300, dim_old=48, dim_new=64)
 OWN = QueryLog(WORLD.queries.new_rows(), WORLD.queries.old_rows())
@@ -28,13 +28,13 @@ def slow_nearness(log: QueryLog, pairs: Pairs) -> float:
 
 def test_it_is_how_near_queries_are_where_items_are_to_one_another_one() -> None:
     for log in (OWN, NONSENSE):
-        assert log_nearness(log, WORLD.gallery) == pytest.approx(
+        assert log_nearness(log, WORLD.gallery.new_rows()) == pytest.approx(
             slow_nearness(log, WORLD.gallery), abs=0.002
         )
 
 
 def test_queries_of_another_space_are_told_and_ones_own_are_not() -> None:
-    assert why_unlike(log_nearness(OWN, WORLD.gallery)) is None
+    assert why_unlike(log_nearness(OWN, WORLD.gallery.new_rows())) is None
     with pytest.warns(UnlikeQueriesWarning, match="times as near .* wanted at least 0.6"):
         upgrade = fit(WORLD.gallery, "forward_ridge", queries=NONSENSE)
     assert upgrade.report["queries_nearness"] < 0.6

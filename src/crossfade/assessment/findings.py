@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from crossfade.assessment.sample import Sample
 from crossfade.evaluation.overlap import count_shared
-from crossfade.fit.log_nearness import log_nearness, why_unlike
+from crossfade.fit.item_offset import nearness_of
+from crossfade.upgrade import why_unlike
 
 __all__ = ["findings"]
 
@@ -101,7 +102,7 @@ def _queries(sample: Sample) -> Iterator[str]:
                 f"{vain} of {len(found)} queries have no relevant item in the sample and are left "
                 "out: sample the items that they ask for, too"
             )
-    if sample.log is not None and (unlike := why_unlike(log_nearness(sample.log, sample.pairs))):
+    if sample.log is not None and (unlike := why_unlike(nearness_of(sample.log, sample.pairs))):
         yield unlike
     if sample.queries is not None and sample.log is not None:
         asked, logged = (

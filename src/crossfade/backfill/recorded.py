@@ -7,7 +7,15 @@ from pathlib import Path
 
 from crossfade.embeddings import QueryLog, QueryRecorder
 from crossfade.errors import CrossfadeError, InvalidInput
-from crossfade.upgrade import Upgrade, can_be_taught
+from crossfade.upgrade import (
+    FEWEST_QUERIES,
+    MOST_ITEMS,
+    UnlikeQueriesWarning,
+    Upgrade,
+    can_be_taught,
+    log_nearness,
+    why_unlike,
+)
 
 __all__ = ["Queries", "RecordedQueries"]
 
@@ -19,6 +27,7 @@ class RecordedQueries:
     """Queries that grow in number while a job runs: read anew each time.
 
     What is damaged later costs no job its work: it is warned of, and nothing is learned from it.
+    Queries that find nothing near are learned from, and warned of: they may be of another gallery.
 
     Args:
         queries: None for none. upgrade: the gallery's.
@@ -36,7 +45,7 @@ class RecordedQueries:
             )
         self._queries = queries
         self._upgrade = upgrade
-        self._warned = False
+        self._has_warned = self._has_judged = False
         if queries is None:
             return
         if not can_be_taught(upgrade):
@@ -49,16 +58,28 @@ class RecordedQueries:
     def read(self) -> QueryLog | None:
         """What there is now, at unit length; None for nothing."""
         try:
-            return self._read()
+            queries = self._read()
+            self._warn_if_unlike(queries)
+            return queries
         except CrossfadeError as error:
-            if not self._warned:
+            if not self._has_warned:
                 warnings.warn(
                     f"nothing is learned from recorded queries: {error}",
                     RuntimeWarning,
                     stacklevel=2,
                 )
-            self._warned = True
+            self._has_warned = True
             return None
+
+    def _warn_if_unlike(self, queries: QueryLog | None) -> None:
+        refit = self._upgrade.refit
+        if queries is None or len(queries) < FEWEST_QUERIES or self._has_judged:
+            return
+        assert refit is not None and refit.sample is not None
+        self._has_judged = True
+        nearness = log_nearness(queries, refit.sample.new[:MOST_ITEMS])
+        if (unlike := why_unlike(nearness)) is not None:
+            warnings.warn(unlike, UnlikeQueriesWarning, stacklevel=2)
 
     def _read(self) -> QueryLog | None:
         queries = self._queries

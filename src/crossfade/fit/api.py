@@ -12,12 +12,11 @@ from crossfade.embeddings import Pairs, QueryLog
 from crossfade.errors import InvalidInput
 from crossfade.fit.auto import choose
 from crossfade.fit.held_out import Split, held_out_curves, split_pairs
-from crossfade.fit.item_offset import checked_log, queries_used, with_item_offset
-from crossfade.fit.log_nearness import log_nearness, why_unlike
+from crossfade.fit.item_offset import checked_log, nearness_of, queries_used, with_item_offset
 from crossfade.fit.methods import Method, method_named
 from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
-from crossfade.upgrade import Upgrade
+from crossfade.upgrade import UnlikeQueriesWarning, Upgrade, why_unlike
 
 __all__ = ["FewPairsWarning", "UnlikeQueriesWarning", "fit"]
 
@@ -29,10 +28,6 @@ _MOST_FITTING_PAIRS = 100_000
 
 class FewPairsWarning(UserWarning):
     """Fewer pairs than dimensions: the maps lean on their regularisation."""
-
-
-class UnlikeQueriesWarning(UserWarning):
-    """The log's queries find nothing near."""
 
 
 def fit(
@@ -77,7 +72,7 @@ def fit(
         raise InvalidInput(f"fitting needs at least 2 pairs, got {len(pairs)}")
     asked = None if queries is None else checked_log(queries, pairs)
     _warn_of_few(pairs)
-    nearness = None if asked is None else log_nearness(asked, pairs)
+    nearness = None if asked is None else nearness_of(asked, pairs)
     if nearness is not None and (unlike := why_unlike(nearness)) is not None:
         warnings.warn(unlike, UnlikeQueriesWarning, stacklevel=2)
     split = _split(pairs, chosen)

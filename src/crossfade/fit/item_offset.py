@@ -14,6 +14,7 @@ from crossfade.fit.settings import FitSettings
 from crossfade.upgrade import (
     BY_ITEMS,
     FEWEST_QUERIES,
+    MOST_ITEMS,
     MOST_QUERIES,
     MOST_TEACHING,
     Images,
@@ -21,12 +22,13 @@ from crossfade.upgrade import (
     PairSample,
     Upgrade,
     doubt_of,
+    log_nearness,
     offset_of,
     rule_for_log,
     with_matrix,
 )
 
-__all__ = ["checked_log", "queries_used", "with_item_offset"]
+__all__ = ["checked_log", "nearness_of", "queries_used", "with_item_offset"]
 
 _MOST_ITEMS = 1_000
 
@@ -49,6 +51,15 @@ def checked_log(queries: QueryLog, pairs: Pairs) -> QueryLog:
             "themselves than about what is asked for; leave them out, or take more from a log"
         )
     return checked
+
+
+def nearness_of(log: QueryLog, pairs: Pairs) -> float:
+    """How near the log's queries are to items like the pairs', by a sample of these.
+
+    See :func:`crossfade.upgrade.log_nearness`.
+    """
+    rows = np.random.default_rng(0).permutation(len(pairs))[:MOST_ITEMS]
+    return log_nearness(log, pairs.new_rows(np.sort(rows)))
 
 
 def with_item_offset(

@@ -12,6 +12,12 @@ from crossfade.upgrade.item_offset import (
 )
 from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, MOST_PAIRS, residual_kernel
 from crossfade.upgrade.linear_maps import ridge_map, turned_ridge_map
+from crossfade.upgrade.log_nearness import (
+    MOST_ITEMS,
+    UnlikeQueriesWarning,
+    log_nearness,
+    why_unlike,
+)
 from crossfade.upgrade.log_ranking import Images, learned_matrix
 from crossfade.upgrade.modes import Mode, Side
 from crossfade.upgrade.moments import Moments
@@ -51,6 +57,7 @@ __all__ = [
     "BY_ITEMS",
     "FEWEST_QUERIES",
     "MILESTONES",
+    "MOST_ITEMS",
     "MOST_LANDMARKS",
     "MOST_PAIRS",
     "MOST_QUERIES",
@@ -74,6 +81,7 @@ __all__ = [
     "Side",
     "Transform",
     "TwoEncoder",
+    "UnlikeQueriesWarning",
     "Upgrade",
     "can_be_taught",
     "chained",
@@ -81,6 +89,7 @@ __all__ = [
     "doubt_of",
     "images_left_out",
     "learned_matrix",
+    "log_nearness",
     "milestone_at",
     "milestones_after",
     "new_side_share",
@@ -94,5 +103,6 @@ __all__ = [
     "taught_offset",
     "teaches_more",
     "turned_ridge_map",
+    "why_unlike",
     "with_matrix",
 ]

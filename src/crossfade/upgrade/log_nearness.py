@@ -9,24 +9,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossfade.embeddings import Pairs, QueryLog
+from crossfade.embeddings import FloatArray, QueryLog
 
-__all__ = ["log_nearness", "why_unlike"]
+__all__ = ["MOST_ITEMS", "UnlikeQueriesWarning", "log_nearness", "why_unlike"]
 
-_MOST_ITEMS, _MOST_QUERIES = 4_000, 500
+MOST_ITEMS, _MOST_QUERIES = 4_000, 500
 _UNLIKE = 0.6
 """Logs of one's own have .85 and more, another domain's sentences .5, another space's .2 to .45."""
 
 
-def log_nearness(log: QueryLog, pairs: Pairs) -> float:
+class UnlikeQueriesWarning(UserWarning):
+    """The log's queries find nothing near."""
+
+
+def log_nearness(log: QueryLog, items: FloatArray) -> float:
     """How near queries are to items, where items are to one another is 1.
 
     Of a query, or an item, what counts is how much nearer the nearest (other) item is than items
     are on average, in the new space.
+
+    Args:
+        items: ``(n, d_new)``, of more than 4,000 a sample will do.
     """
     rng = np.random.default_rng(0)
-    rows = rng.permutation(len(pairs))[:_MOST_ITEMS]
-    items = pairs.new_rows(np.sort(rows))
     asked = log.sample(_MOST_QUERIES).new @ items.T
     probes = rng.permutation(len(items))[:_MOST_QUERIES]
     among = items[probes] @ items.T
