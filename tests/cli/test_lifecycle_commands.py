@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossfade import fit
+from crossfade import QueryRecorder, fit
 from crossfade.cli.app import app
 from crossfade.operations import status
 from crossfade.stores import Draft, open_store
@@ -132,6 +132,27 @@ def test_time_for_refits_is_told_beside_the_other_times(terminal: Terminal, run:
     run("backfill", URI, "--max-items", "48")
     told = run("status", URI).out
     assert re.search(r"left, up to 2 refits on top.*, none with --no-refit", told), told
+
+
+def test_a_backfill_learns_from_the_queries_that_are_recorded_for_it(
+    terminal: Terminal, run: Run
+) -> None:
+    items = make_world(items=ITEMS, queries=4).gallery.without_labels()
+    asked = np.tile(items.new_rows(), (2, 1))
+    asked += np.random.default_rng(0).normal(scale=0.1, size=asked.shape).astype(np.float32)
+    fit(items.subset(range(80)), "refitted_kernel").save(terminal.folder / "upgrade")
+    assert run(*START, "--yes").code == 0
+    refused = run("backfill", URI, "--queries", "q.npz", "--no-refit")
+    assert refused.code == 2 and "refit=False leaves that out" in refused.err
+    run("backfill", URI, "--queries", "recorded", "--max-items", "10")
+    assert "recorded queries" not in run("status", URI).out, "nothing is there"
+    with QueryRecorder(terminal.folder / "recorded" / "one.npz") as recorder:
+        recorder.add(asked)
+    run("resume", URI, "--queries", "recorded", "--max-items", "10")
+    assert "learned from 240 recorded queries" in run("status", URI).out
+    assert json.loads(run("status", URI, "--json").out)["job"]["queries"] == 240
+    entries = json.loads(run("audit", URI, "--json").out)["entries"]
+    assert [entry["details"]["queries"] for entry in entries if entry["move"] == "refit"] == [240]
 
 
 def test_rollback_gives_the_old_answers_back(terminal: Terminal, run: Run) -> None:
