@@ -107,7 +107,7 @@ def test_list_shows_every_suite(run: Run) -> None:
         (("emoji", "--methods", "magic"), "unknown method 'magic'"),
         (
             ("emoji", "--methods", "magic"),
-            "auto, auto+labels, auto+queries, auto+stand-ins; with +queries",
+            "auto, auto+labels, auto+queries, auto+stand-ins, auto+recorded; with +queries",
         ),
         (("emoji", "--methods", "auto+magic"), "unknown suffix 'magic' of auto"),
         (("emoji", "--orders", "magic"), "unknown order 'magic'"),

@@ -22,7 +22,9 @@ ITEMS = 300
 GALLERY = WORLD.gallery.subset(range(ITEMS))
 UPGRADE = fit(WORLD.fit, "refitted_kernel")
 LOG = queries_to_teach(UPGRADE, WORLD.log)
-TAUGHT = UPGRADE.with_offset(taught_offset(UPGRADE, LOG))
+TAUGHT_OFFSET = taught_offset(UPGRADE, LOG, None)
+assert TAUGHT_OFFSET is not None
+TAUGHT = UPGRADE.with_offset(TAUGHT_OFFSET)
 
 
 def filled(uri: str, moved: int = 0) -> Gallery:

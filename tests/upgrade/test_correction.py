@@ -54,8 +54,8 @@ def gathered(upgrade: Upgrade, pairs: Pairs) -> Fresh:
 
 
 def error(upgrade: Upgrade, pairs: Pairs) -> float:
-    mapped = upgrade.map_items(pairs.old)
-    assert mapped is not None
+    assert upgrade.forward is not None
+    mapped = upgrade.forward(pairs.old)
     return float(((pairs.new - mapped) ** 2).sum(axis=1).mean())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from crossfade.fit.settings import FitSettings
 from crossfade.testing import ShiftedWorld, make_world
 from crossfade.upgrade import (
     Moments,
+    closeness,
     images_left_out,
     queries_known,
     queries_to_teach,
@@ -59,9 +62,14 @@ def test_images_are_by_maps_fitted_without_the_item() -> None:
 
 def test_what_is_taught_is_about_what_is_fitted_with_the_same_log() -> None:
     upgrade = fit(WORLD.fit, "refitted_kernel")
-    later = taught_offset(upgrade, queries_to_teach(upgrade, WORLD.log))
+    later = taught_offset(upgrade, queries_to_teach(upgrade, WORLD.log), None)
     at_once = fit(WORLD.fit, "refitted_kernel", queries=WORLD.log).offset
-    assert at_once is not None and at_once.distilled is not None and later.distilled is not None
+    assert (
+        later is not None
+        and at_once is not None
+        and at_once.distilled is not None
+        and later.distilled is not None
+    )
     for name in ("bank", "old_bank", "mean"):
         np.testing.assert_array_equal(getattr(later, name), getattr(at_once, name))
     for name in ("doubt", "nearest", "new_side"):
@@ -75,15 +83,60 @@ def test_what_is_taught_is_about_what_is_fitted_with_the_same_log() -> None:
     assert alike > 0.5, "two of other numbers are at right angles"
 
 
+def test_a_blank_offset_changes_no_score_and_no_share() -> None:
+    few = WORLD.fit.subset(range(70))
+    for method in ("refitted_ridge", "refitted_mlp"):
+        upgrade = fit(few, method, epochs=1)
+        assert upgrade.offset is not None and upgrade.offset.is_blank
+        assert upgrade.mapped is not None and upgrade.mapped.dim == WORLD.fit.target.dim + 4
+        bare = replace(upgrade, offset=None)
+        assert upgrade.two_encoder is not None
+        assert upgrade.two_encoder.weight > 0.65, "the most beside offsets"
+        assert upgrade.mapped is not None and upgrade.mapped.dim == WORLD.fit.target.dim + 4
+        bare = replace(upgrade, offset=None)
+        plain = fit_refitted_ridge(few, FitSettings()).two_encoder
+        assert plain is not None and upgrade.two_encoder is not None
+        assert upgrade.two_encoder.weight == plain.weight > 0.65, "the most beside offsets"
+        queries, items = WORLD.queries, WORLD.gallery.old_rows()
+        for mode in ("one-encoder", "two-encoder"):
+            with_it, without = (
+                one.old_side(queries.new_rows(), queries.old_rows(), mode).scores(
+                    items, one.map_items(items)
+                )
+                for one in (upgrade, bare)
+            )
+            np.testing.assert_allclose(with_it, without, atol=1e-5)
+
+
+def test_a_map_that_keeps_no_pairs_is_taught_by_the_first_items(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    upgrade = fit(WORLD.fit, "refitted_ridge")
+    assert upgrade.refit is not None and upgrade.forward is not None
+    log, items = queries_to_teach(upgrade, WORLD.log), WORLD.gallery
+    extra = upgrade.refit.gather(items.ids.tolist(), items.old_rows(), items.new_rows(), len(items))
+    assert taught_offset(upgrade, log, None) is None
+    assert taught_offset(upgrade, log, extra) is None, "450 are too few"
+    monkeypatch.setattr("crossfade.upgrade.teaching._FEWEST_ITEMS", 450)
+    offset = taught_offset(upgrade, log, extra)
+    assert offset is not None and not offset.is_blank
+    np.testing.assert_array_equal(np.sort(offset.bank, 0), np.sort(log.new, 0))
+    # The ridge itself, not one that has seen the items.
+    usual = closeness(upgrade.forward(items.old_rows()), offset.bank, offset.nearest).mean()
+    assert offset.usual == pytest.approx(usual, abs=1e-5)
+    assert offset.one_encoder.u == 0 < offset.one_encoder.v, "its lengths mean little"
+
+
 def test_queries_of_the_new_model_alone_are_enough() -> None:
     upgrade = fit(WORLD.fit, "refitted_kernel")
-    offset = taught_offset(upgrade, queries_to_teach(upgrade, QueryLog(WORLD.log.new)))
+    offset = taught_offset(upgrade, queries_to_teach(upgrade, QueryLog(WORLD.log.new)), None)
+    assert offset is not None
     assert len(offset.old_bank) == 0 and offset.two_encoders.t == 0
     assert len(offset.bank) == len(WORLD.log)
 
 
-@pytest.mark.parametrize("method", ["forward_ridge", "refitted_ridge", "forward_kernel", "ridge"])
-def test_a_method_without_a_kernel_map_that_is_fitted_again_is_refused(method: str) -> None:
+@pytest.mark.parametrize("method", ["forward_ridge", "forward_kernel", "ridge"])
+def test_a_method_whose_map_is_not_fitted_again_is_refused(method: str) -> None:
     with pytest.raises(InvalidInput, match=f"{method}.*can't learn from queries after"):
         queries_to_teach(fit(WORLD.fit, method), WORLD.log)
 

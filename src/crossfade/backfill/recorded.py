@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from crossfade.embeddings import QueryLog, QueryRecorder
+from crossfade.embeddings import QueryLog, QueryRecorder, unit_rows
 from crossfade.errors import CrossfadeError, InvalidInput
 from crossfade.upgrade import (
     FEWEST_QUERIES,
@@ -50,8 +50,8 @@ class RecordedQueries:
             return
         if not can_be_taught(upgrade):
             raise InvalidInput(
-                f"a gallery of an upgrade by {upgrade.method!r} does not learn from recorded "
-                "queries: leave queries out, or fit with them, fit(pairs, queries=log)"
+                f"this gallery's upgrade, by {upgrade.method!r}, does not learn from recorded "
+                "queries: leave queries out; one that is fitted anew by auto does"
             )
         self._read()
 
@@ -72,12 +72,11 @@ class RecordedQueries:
             return None
 
     def _warn_if_unlike(self, queries: QueryLog | None) -> None:
-        refit = self._upgrade.refit
-        if queries is None or len(queries) < FEWEST_QUERIES or self._has_judged:
+        rule = self._upgrade.two_encoder
+        if queries is None or len(queries) < FEWEST_QUERIES or rule is None or self._has_judged:
             return
-        assert refit is not None and refit.sample is not None
         self._has_judged = True
-        nearness = log_nearness(queries, refit.sample.new[:MOST_ITEMS])
+        nearness = log_nearness(queries, unit_rows(rule.reference_new[:MOST_ITEMS]))
         if (unlike := why_unlike(nearness)) is not None:
             warnings.warn(unlike, UnlikeQueriesWarning, stacklevel=2)
 

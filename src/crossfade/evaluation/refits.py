@@ -81,19 +81,25 @@ def _generations(
     recorded: QueryLog | None,
 ) -> list[tuple[int, Upgrade]]:
     """Each later generation, with the number of backfilled items that it begins at."""
-    found = []
-    fitted = refit.moments.n
+    found: list[tuple[int, Upgrade]] = []
+    pairs, present, knows = refit.moments.n, upgrade, recorded is None
     for milestone in MILESTONES:
         items = math.ceil(milestone * len(rows) - _ROUNDING)
-        if recorded is not None and milestone == MILESTONES[0]:
-            upgrade = upgrade.with_offset(taught_offset(upgrade, recorded))
-            found.append((items, upgrade))
         extra = _fresh(upgrade, refit, gallery, rows[:items])
-        if extra is None or not refit.has_grown(fitted, extra.n):
-            continue
-        if (following := upgrade.refitted(extra)) is not None:
-            fitted = refit.moments.n + extra.n
-            found.append((items, following))
+        following = None
+        if extra is not None and refit.has_grown(pairs, extra.n):
+            following = present.refitted(extra)
+        if following is not None and extra is not None:
+            pairs = refit.moments.n + extra.n
+        offset = None if knows or recorded is None else taught_offset(upgrade, recorded, extra)
+        if offset is not None:
+            forward = (following or present).forward
+            assert forward is not None
+            following = present.with_offset(offset).with_map(forward, pairs)
+            knows = True
+        if following is not None:
+            present = following
+            found.append((items, present))
     return found
 
 

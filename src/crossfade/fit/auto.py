@@ -71,7 +71,7 @@ def choose(
     ordered, orders = with_chosen_order(judged, final, split, pairs, settings)
     judged, upgrade = with_item_offset(judged, ordered, split, settings, queries)
     delivered = curves[winner]
-    if judged.offset is not None:
+    if judged.offset is not None and not judged.offset.is_blank:
         delivered = held_out_curves(judged, split.held_out, settings.seed)
     return upgrade, {
         "held_out": [curve.describe() for curve in delivered],

@@ -71,6 +71,7 @@ def with_item_offset(
 ) -> tuple[Upgrade, Upgrade]:
     """Both upgrades with an offset if theirs is a kernel map, or will be, or queries are given.
 
+    Other maps that are fitted again on their way have a blank one, which queries may teach later.
     What a map shrinks is not seen on the pairs it was fitted on: a kernel repeats those. So a
     kernel map that does not know which pairs those were (``forward_kernel``) has no offset, and
     neither has a map onto rho's space.
@@ -80,10 +81,15 @@ def with_item_offset(
         queries: real ones, none of which is evaluated on.
     """
     lengths = _Lengths.of(judged, final)
-    if judged.forward is None or final.rho is not None or not (lengths or queries):
+    if judged.forward is None or final.rho is not None:
         return judged, final
     if lengths is None and judged.forward.kernel is not None:
         return judged, final
+    if lengths is None and queries is None:
+        if final.refit is None:
+            return judged, final
+        blank = ItemOffset.blank(final.source.dim, final.target.dim)
+        return judged.with_offset(blank), final.with_offset(blank)
     held_out = split.held_out
     count = min(_MOST_ITEMS, len(held_out))
     rows = np.linspace(0, len(held_out) - 1, count).round().astype(np.intp)

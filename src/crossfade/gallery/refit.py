@@ -122,7 +122,7 @@ def fit_again(
         fitted = refit.forward(extra, upgrade.forward)
     if fitted is not None and extra is not None:
         pairs = refit.moments.n + extra.n
-    taught = None if queries is None else taught_offset(upgrade, queries)
+    taught = None if queries is None else taught_offset(upgrade, queries, extra)
     if fitted is None and taught is None:
         _look(store, upgrade, coverage)
         return None
@@ -136,7 +136,7 @@ def fit_again(
         number := present.number + 1 if present else 1,
         pairs,
         offset if taught is None else taught,
-        known if queries is None else len(queries),
+        known if queries is None or taught is None else len(queries),
     )
     observe("kept")
     seconds = round(clock() - began, 3)

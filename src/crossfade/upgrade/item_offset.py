@@ -180,6 +180,26 @@ class ItemOffset:
         if self.nearest < 1:
             raise InvalidInput(f"an item offset's nearest is {self.nearest}, wanted 1 or more")
 
+    @classmethod
+    def blank(cls, dim_old: int, dim_new: int) -> ItemOffset:
+        """Raises and lowers nothing: keeps its place in a store for one that is taught later."""
+        nothing = OffsetWeights(0.0, 0.0, 0.0)
+        bank = np.zeros((1, dim_new), np.float32)
+        bank[0, 0] = 1.0
+        return cls(
+            np.zeros(dim_new, np.float32),
+            bank,
+            np.empty((0, dim_old), np.float32),
+            nothing,
+            nothing,
+        )
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether scores are what they are without it."""
+        nothing = not any((*self.one_encoder, *self.two_encoders))
+        return nothing and not self.push and self.distilled is None
+
     @property
     def extra_dimensions(self) -> int:
         """How many the stored vectors have beside those of the new space."""

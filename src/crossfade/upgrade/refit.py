@@ -49,6 +49,8 @@ _MOST_ITEMS = 50_000
 """Items fitted on at once; more add nothing to a linear map but reading time."""
 _MOST_FOR_KERNEL = 10_000
 """Of them, those that a kernel map is fitted on."""
+_MOST_KEPT = 5_000
+"""Of them, those by which another map is corrected or taught."""
 _MARK_BITS = 64
 _MARK_SEED = 0x6372_6F73
 
@@ -74,7 +76,7 @@ class Fresh:
 
     Attributes:
         moments: of their old and stored vectors.
-        sample: some of the items themselves, none for a linear map. hashes: ``(m,)`` of their ids.
+        sample: some of the items themselves. hashes: ``(m,)`` of their ids.
     """
 
     moments: Moments
@@ -85,6 +87,11 @@ class Fresh:
     def n(self) -> int:
         """How many."""
         return self.moments.n
+
+    def drawn(self) -> PairSample:
+        """The sample in random order, the same in whatever order the items were read."""
+        order = np.argsort(self.hashes, kind="stable")
+        return PairSample(self.sample.old[order], self.sample.new[order])
 
     def __add__(self, other: Fresh) -> Fresh:
         return Fresh(
@@ -179,9 +186,7 @@ class Refit:
         Args:
             first: the map fitted on the pairs alone.
         """
-        # By their ids' hashes, so that it does not matter in which order they were read.
-        order = np.argsort(extra.hashes, kind="stable")
-        items = PairSample(extra.sample.old[order], extra.sample.new[order])
+        items = extra.drawn()
         if self.corrects:
             if len(items) < _FEWEST_ITEMS:
                 return None  # most of what is backfilled was fitted on, and few of the rest drawn
@@ -198,10 +203,8 @@ class Refit:
 
     @property
     def _most_kept(self) -> int:
-        """How many of the items themselves a fit needs."""
-        if self.corrects:
-            return MOST_LANDMARKS
-        return 0 if self.sample is None else _MOST_FOR_KERNEL
+        """How many of the items themselves are of use."""
+        return _MOST_KEPT if self.sample is None else _MOST_FOR_KERNEL
 
     @cached_property
     def _directions(self) -> NDArray[np.float64]:

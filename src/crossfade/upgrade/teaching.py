@@ -1,8 +1,9 @@
 """Teaching an upgrade by queries that came after it was fitted: those that its gallery answers.
 
-An artifact that fits its kernel map again carries a sample of its pairs. With them what a log of
-queries tells (:mod:`.item_offset`) can be told at any time: which items are near to any query, and,
-from images of pairs left out, how the new model ranks where it is asked. Its map stays as it is.
+What a log of queries tells (:mod:`.item_offset`), which items are near to any query, and how the
+new model ranks where it is asked, is told by images of items that the map was not fitted on. An
+artifact that fits a kernel map again carries a sample of its pairs, of which maps fitted without
+them make these; for others they are the first backfilled items. The map itself stays as it is.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from crossfade.upgrade.offset_rules import (
     rule_for_log,
     with_matrix,
 )
-from crossfade.upgrade.refit import Refit
+from crossfade.upgrade.refit import Fresh, Refit
 from crossfade.upgrade.transform import Transform
 from crossfade.upgrade.upgrade import Upgrade
 
@@ -38,15 +39,14 @@ __all__ = [
 ]
 
 _FOLDS = 5
-_MOST_USUAL = 1_000
+_FEWEST_ITEMS, _MOST_USUAL = 500, 1_000
 _SEED = 0
 _GROWTH = 2
 
 
 def can_be_taught(upgrade: Upgrade) -> bool:
-    """Whether queries can teach it: a kernel map with offsets of items, fitted again on its way."""
-    refit = upgrade.refit
-    return refit is not None and refit.sample is not None and upgrade.offset is not None
+    """Whether queries can teach it: a map that is fitted again or corrected, and has offsets."""
+    return upgrade.refit is not None and upgrade.offset is not None
 
 
 def queries_known(upgrade: Upgrade) -> int:
@@ -68,8 +68,8 @@ def queries_to_teach(upgrade: Upgrade, queries: QueryLog) -> QueryLog:
     """
     if not can_be_taught(upgrade):
         raise InvalidInput(
-            f"method {upgrade.method!r} can't learn from queries after it was fitted; fit it with "
-            "a log, fit(pairs, queries=log), or take a kernel map, refitted_kernel"
+            f"this upgrade by {upgrade.method!r} can't learn from queries after it was fitted: fit "
+            "it anew with a log, fit(pairs, queries=log), or by auto"
         )
     checked = queries.checked(upgrade.source.dim, upgrade.target.dim)
     if len(checked) < FEWEST_QUERIES:
@@ -77,20 +77,23 @@ def queries_to_teach(upgrade: Upgrade, queries: QueryLog) -> QueryLog:
     return checked
 
 
-def taught_offset(upgrade: Upgrade, queries: QueryLog) -> ItemOffset:
-    """What the upgrade's offsets are by a log: as if it had been fitted with it, but for pairs.
+def taught_offset(upgrade: Upgrade, queries: QueryLog, extra: Fresh | None) -> ItemOffset | None:
+    """What the upgrade's offsets are by a log: about what they are if it is fitted with it.
 
-    Those beyond the sample that the artifact carries are not seen.
+    None as long as there are too few items to tell it by.
 
     Args:
         upgrade: as it was fitted. queries: of :func:`queries_to_teach`.
+        extra: the backfilled items.
     """
-    assert upgrade.refit is not None and upgrade.offset is not None
-    left_out = images_left_out(upgrade.refit)
+    assert upgrade.offset is not None
+    left_out = _left_out(upgrade, extra)
+    if left_out is None:
+        return None
     some = left_out.of(slice(0, _MOST_USUAL))
     drawn = queries.sample(MOST_QUERIES)
     offset = offset_of(
-        rule_for_log(queries, lengths_mean_something=True),
+        rule_for_log(queries, lengths_mean_something=_has_kernel(upgrade)),
         some,
         drawn.new,
         drawn.old,
@@ -99,6 +102,23 @@ def taught_offset(upgrade: Upgrade, queries: QueryLog) -> ItemOffset:
     )
     matrix = learned_matrix(left_out, queries.sample(MOST_TEACHING).new, offset, _SEED)
     return with_matrix(offset, matrix, some)
+
+
+def _has_kernel(upgrade: Upgrade) -> bool:
+    """Whether its map is a kernel map, or becomes one."""
+    return upgrade.refit is not None and upgrade.refit.sample is not None
+
+
+def _left_out(upgrade: Upgrade, extra: Fresh | None) -> Images | None:
+    """Items as a map images them that knows nothing of them; None for too few."""
+    assert upgrade.refit is not None and upgrade.forward is not None
+    if _has_kernel(upgrade):
+        return images_left_out(upgrade.refit)
+    if extra is None or len(extra.sample) < _FEWEST_ITEMS:
+        return None
+    items = extra.drawn()
+    raw = upgrade.forward.raw(items.old)
+    return Images(items.old, items.new, raw, upgrade.forward.scaled(raw))
 
 
 def images_left_out(refit: Refit) -> Images:

@@ -263,7 +263,8 @@ class Upgrade:
         rule, refit = self.two_encoder, self.refit
         if rule is not None and refit is not None and refit.shares_follow:
             per_dimension = pairs / max(self.source.dim, self.target.dim)
-            weight = old_share(per_dimension, offsets=self.offset is not None)
+            offsets = self.offset is not None and not self.offset.is_blank
+            weight = old_share(per_dimension, offsets=offsets)
             rule = replace(rule, weight=weight, new_weight=new_side_share(weight))
         fitted = replace(self, forward=forward, two_encoder=rule)
         # A map of more pairs than it keeps gives none of them back.
