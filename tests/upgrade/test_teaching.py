@@ -88,15 +88,10 @@ def test_a_blank_offset_changes_no_score_and_no_share() -> None:
     for method in ("refitted_ridge", "refitted_mlp"):
         upgrade = fit(few, method, epochs=1)
         assert upgrade.offset is not None and upgrade.offset.is_blank
-        assert upgrade.mapped is not None and upgrade.mapped.dim == WORLD.fit.target.dim + 4
-        bare = replace(upgrade, offset=None)
         assert upgrade.two_encoder is not None
         assert upgrade.two_encoder.weight > 0.65, "the most beside offsets"
         assert upgrade.mapped is not None and upgrade.mapped.dim == WORLD.fit.target.dim + 4
         bare = replace(upgrade, offset=None)
-        plain = fit_refitted_ridge(few, FitSettings()).two_encoder
-        assert plain is not None and upgrade.two_encoder is not None
-        assert upgrade.two_encoder.weight == plain.weight > 0.65, "the most beside offsets"
         queries, items = WORLD.queries, WORLD.gallery.old_rows()
         for mode in ("one-encoder", "two-encoder"):
             with_it, without = (
