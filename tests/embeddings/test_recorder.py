@@ -337,6 +337,7 @@ def test_what_is_closed_does_not_wait_for_the_end_of_the_rest(
         recorder.add(queries(200))
         settled()
         recorder.add(queries(100, seed=1))
+        time.sleep(0.2)  # its thread rests by now
         began = time.monotonic()
     assert time.monotonic() - began < 60
     assert len(QueryLog.load(path)) == 300 and not writers()
@@ -382,6 +383,34 @@ def test_nobody_waits_for_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not waited and not path.exists()
     recorder.close()
     assert len(QueryLog.load(path)) == 500, "what came while it was written is not forgotten"
+
+
+def test_two_writes_never_overlap(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what is kept now could be replaced by what was kept before."""
+    begun, go, save = threading.Event(), threading.Event(), module._save
+    under_way: list[int] = []
+    seen: list[int] = []
+
+    def slow(*arguments: Any) -> None:
+        under_way.append(1)
+        seen.append(len(under_way))
+        begun.set()
+        assert go.wait(60)
+        save(*arguments)
+        under_way.pop()
+
+    monkeypatch.setattr(module, "_save", slow)
+    recorder = QueryRecorder(path)
+    recorder.add(queries(200))
+    assert begun.wait(60)
+    recorder.add(queries(10, seed=1))
+    flushing = threading.Thread(target=recorder.flush)
+    flushing.start()
+    time.sleep(0.2)
+    go.set()
+    flushing.join()
+    assert seen == [1, 1]
+    assert len(QueryLog.load(path)) == 210
 
 
 # --- who may read it
