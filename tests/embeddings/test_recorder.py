@@ -232,38 +232,6 @@ def test_another_process_writes_the_same_file(path: Path, tmp_path: Path) -> Non
     np.testing.assert_array_equal(QueryLog.load(path).new, expected)
 
 
-def test_a_forked_process_writes_with_a_thread_of_its_own(path: Path) -> None:
-    """As of a server that forks its workers after it is set up."""
-    run(
-        """
-        import os, sys, time, warnings
-        import numpy as np
-        from crossfade import QueryLog, QueryRecorder
-        from crossfade.embeddings import recorder as module
-
-        module._REST_SECONDS = 1.0
-        path, rng = sys.argv[1], np.random.default_rng(0)
-        recorder = QueryRecorder(path)
-        recorder.add(rng.normal(size=(200, 6)))
-        recorder.flush()  # a fork in the middle of a write would not know its end
-        recorder.add(rng.normal(size=(60, 6)))  # the thread waits for its time now
-        warnings.simplefilter("ignore")
-        if (child := os.fork()) == 0:
-            recorder.add(rng.normal(size=(60, 6)))
-            until = time.monotonic() + 60
-            while len(QueryLog.load(path)) < 320:
-                if time.monotonic() > until:
-                    os._exit(1)
-                time.sleep(0.01)
-            os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-        recorder.close()
-        """,
-        path,
-    )
-    assert len(QueryLog.load(path)) == 320
-
-
 @pytest.mark.usefixtures("without_rest")
 def test_many_threads_record_while_the_file_is_written(path: Path) -> None:
     recorder, rows = QueryRecorder(path, 500), queries(3_000)
@@ -369,6 +337,7 @@ def test_what_is_closed_does_not_wait_for_the_end_of_the_rest(
         recorder.add(queries(200))
         settled()
         recorder.add(queries(100, seed=1))
+        time.sleep(0.2)  # its thread rests by now
         began = time.monotonic()
     assert time.monotonic() - began < 60
     assert len(QueryLog.load(path)) == 300 and not writers()
@@ -414,6 +383,34 @@ def test_nobody_waits_for_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not waited and not path.exists()
     recorder.close()
     assert len(QueryLog.load(path)) == 500, "what came while it was written is not forgotten"
+
+
+def test_two_writes_never_overlap(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what is kept now could be replaced by what was kept before."""
+    begun, go, save = threading.Event(), threading.Event(), module._save
+    under_way: list[int] = []
+    seen: list[int] = []
+
+    def slow(*arguments: Any) -> None:
+        under_way.append(1)
+        seen.append(len(under_way))
+        begun.set()
+        assert go.wait(60)
+        save(*arguments)
+        under_way.pop()
+
+    monkeypatch.setattr(module, "_save", slow)
+    recorder = QueryRecorder(path)
+    recorder.add(queries(200))
+    assert begun.wait(60)
+    recorder.add(queries(10, seed=1))
+    flushing = threading.Thread(target=recorder.flush)
+    flushing.start()
+    time.sleep(0.2)
+    go.set()
+    flushing.join()
+    assert seen == [1, 1]
+    assert len(QueryLog.load(path)) == 210
 
 
 # --- who may read it
@@ -479,6 +476,7 @@ def test_the_first_queries_say_how_wide_all_are(path: Path) -> None:
     recorder.add(POOL[:5])
     assert (recorder.dim_new, recorder.dim_old) == (DIM_NEW, None)
     recorder.add(POOL[5:9], old_of(POOL[5:9]))
+    recorder.add(POOL[9:10])
     assert (recorder.dim_new, recorder.dim_old) == (DIM_NEW, DIM_OLD)
     recorder.close()
     again = QueryRecorder(path)
@@ -487,7 +485,7 @@ def test_the_first_queries_say_how_wide_all_are(path: Path) -> None:
         again.add(POOL[:2, :5])
     with pytest.raises(SpaceMismatch, match="old embeddings of queries has dimension 2, wanted 3"):
         again.add(POOL[:2], POOL[:2, :2])
-    assert len(again) == 9
+    assert len(again) == 10
 
 
 @pytest.mark.parametrize("most", [0, -1, 2.5, True, "many"])
@@ -640,6 +638,27 @@ def test_what_can_not_be_written_is_warned_of_once_and_tried_again(
     # By the thread; flush need not wait.
     assert sorted(np.diff(tried[:3]))[0] > 0.04
     recorder.close()
+
+
+@pytest.mark.usefixtures("without_rest")
+def test_a_thread_that_died_of_something_else_is_followed_by_another(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died, save = [], module._save
+
+    def fails_once(*arguments: Any) -> None:
+        monkeypatch.setattr(module, "_save", save)
+        raise MemoryError
+
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    monkeypatch.setattr(module, "_save", fails_once)
+    recorder = QueryRecorder(path)
+    recorder.add(queries(200))
+    wait_until(lambda: bool(died))
+    settled()
+    recorder.add(queries(1, seed=1))
+    settled()
+    assert len(QueryLog.load(path)) == 201
 
 
 def test_close_warns_of_what_is_lost(path: Path) -> None:

@@ -238,7 +238,7 @@ class QueryRecorder:
 
     def _write_when_due(self) -> None:
         """See to it, with the lock, that the file is written when it is to be."""
-        # A process that was forked has the thread's object, but not the thread.
+        # One that died of something unforeseen, as of no memory, is followed by another.
         is_seen_to = self._thread is not None and self._thread.is_alive()
         if is_seen_to or self._seconds_to_wait() is None:
             return
