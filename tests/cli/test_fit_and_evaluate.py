@@ -355,3 +355,25 @@ def test_a_log_that_does_not_fit_is_one_clear_error_and_leaves_nothing(
     outcome = run("fit", files / "fit.npz", "--queries", files / "no.npz", "--out", files / "out")
     assert outcome.code == 2 and "no.npz can't be read" in outcome.err
     assert not (files / "out").exists()
+
+
+def test_what_recorded_queries_gain_is_measured_beside_the_upgrade_as_it_is(
+    run: Run, files: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    asked = np.tile(np.load(files / "gallery.npz")["new"], (2, 1))
+    (files / "recorded").mkdir()
+    np.savez(files / "recorded" / "one.npz", new=asked + 0.3 * rng.normal(size=asked.shape))
+    measured = ("--gallery", files / "gallery.npz", "--queries", files / "queries.npz")
+    logged = ("--recorded", files / "recorded")
+    for method in ("refitted_kernel", "forward_ridge"):
+        run("fit", files / "fit.npz", "--method", method, "--out", files / method)
+    refused = run("evaluate", files / "forward_ridge", *measured, *logged)
+    assert refused.code == 2
+    assert "'forward_ridge' can't learn from queries after it was fitted" in refused.err
+    told = run("evaluate", files / "refitted_kernel", *measured, *logged, "--json")
+    results = json.loads(told.out)["methods"]
+    plain, taught = (
+        results[name]["metrics"]["map"] for name in ("refitted_kernel", "refitted_kernel+recorded")
+    )
+    assert plain[0] == taught[0] and plain[-1] == taught[-1] and plain != taught

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from crossfade.cli.output import fit_progress, message, print_json, print_table, query_progress
-from crossfade.embeddings import Pairs, Qrels
+from crossfade.embeddings import Pairs, Qrels, QueryLog
 from crossfade.errors import CrossfadeError
 from crossfade.evaluation import EvaluationResult, check_order, results_to_json, write_report
 from crossfade.evaluation import evaluate as evaluate_upgrade
@@ -22,7 +22,7 @@ from crossfade.evaluation.report.summary import verdict
 from crossfade.evaluation.report.write import check_report_folder
 from crossfade.fit.api import fit as fit_pairs
 from crossfade.fit.methods import METHODS, method_named
-from crossfade.upgrade import Mode, Upgrade
+from crossfade.upgrade import Mode, Upgrade, queries_to_teach
 
 __all__ = ["evaluate"]
 
@@ -53,6 +53,13 @@ def evaluate(
     pairs: Annotated[
         Path | None, typer.Option(help="Pairs to fit compared methods on; default: the upgrade's.")
     ] = None,
+    recorded: Annotated[
+        Path | None,
+        typer.Option(
+            help="Queries that a service records, .npz or a folder: measures as well what a "
+            "backfill that learns from them gains."
+        ),
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option(help="Of table and verdict; default: mrr with qrels, map with labels."),
@@ -72,13 +79,15 @@ def evaluate(
     if report is not None:
         check_report_folder(report)
     loaded = Upgrade.load(upgrade)
+    log = None if recorded is None else queries_to_teach(loaded, QueryLog.load(recorded))
     gallery_set = Pairs.load(gallery)
     query_set = None if queries is None else Pairs.load(queries)
     judgements = None if qrels is None else Qrels.load(qrels)
     own_pairs, why_not = _own_pairs(loaded)
     own = _Candidate(loaded, own_pairs)
+    taught = {} if log is None else {f"{loaded.method}+recorded": replace(own, recorded=log)}
     compared = _candidates(compare or [], own, why_not, pairs, gallery_set, seed)
-    candidates = {loaded.method: own, **compared}
+    candidates = {loaded.method: own, **taught, **compared}
     results: dict[str, EvaluationResult] = {}
     for name, candidate in candidates.items():
         with query_progress(f"evaluating {name}") as progress:
@@ -91,6 +100,7 @@ def evaluate(
                 order=order,
                 seed=seed,
                 mode=mode,
+                recorded=candidate.recorded,
                 on_progress=progress,
             )
     # Not before: a gallery of another width is refused by now.
@@ -99,17 +109,22 @@ def evaluate(
         write_report(results, report, primary=shown)
         message(f"report: {report / 'index.html'}")
     if json:
-        print_json(results_to_json(results, compared=bool(compare)))
+        print_json(results_to_json(results, compared=len(results) > 1))
     else:
         _print_results(results, shown)
 
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """What is measured, and the pairs that it was fitted on, where they are at hand."""
+    """What is measured, and the pairs that it was fitted on, where they are at hand.
+
+    Attributes:
+        recorded: queries that its gallery learns from on the way.
+    """
 
     upgrade: Upgrade
     pairs: Pairs | None
+    recorded: QueryLog | None = None
 
 
 def _candidates(
