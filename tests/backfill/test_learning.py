@@ -16,9 +16,10 @@ from crossfade.errors import CrossfadeError, DataFileError, InvalidInput, SpaceM
 from crossfade.gallery import Gallery, open_gallery
 from crossfade.gallery.record import read_log
 from crossfade.stores import Item
-from crossfade.testing import FakeEncoder, ShiftedWorld, encoder_of, make_world
+from crossfade.testing import FakeEncoder, ShiftedWorld, encoder_of, make_world, run_script
 from crossfade.upgrade import MILESTONES, UnlikeQueriesWarning, Upgrade
 
+SCRIPT = Path(__file__).with_name("crashing_learning.py")
 WORLD = ShiftedWorld(0)
 ITEMS = len(WORLD.gallery)
 UPGRADE, RIDGE = fit(WORLD.fit, "refitted_kernel"), fit(WORLD.fit, "refitted_ridge")
@@ -210,3 +211,24 @@ def test_a_gallery_that_can_not_be_taught_says_so() -> None:
         Backfill(gallery, queries=WORLD.log)
     with filled() as gallery, pytest.raises(InvalidInput, match="refit=False leaves that"):
         job_of(gallery, queries=WORLD.log, refit=False)
+
+
+@pytest.mark.parametrize("step", ["gathered", "kept", "decided", "rewriting"])
+def test_killed_while_it_learns_the_next_run_goes_on(tmp_path: Path, step: str) -> None:
+    uri, queries = f"qdrant://{tmp_path}/gallery", tmp_path / "log.npz"
+    WORLD.log.save(queries)
+    filled(uri).close()
+    run = run_script(SCRIPT, uri, str(queries), step)
+    assert run.killed, run.errors
+    with filled(uri) as gallery:
+        hits = gallery.search(WORLD.queries.new_rows(slice(0, 1)), ITEMS)[0]
+        assert {hit.id for hit in hits} == set(WORLD.gallery.ids.tolist())
+        status = job_of(gallery, queries=queries).run(max_items=3)
+        assert status.queries == len(WORLD.log) and status.generation == 1
+        assert gallery.state.fitted is not None and gallery.state.fitted.rewritten
+        assert UPGRADE.mapped is not None
+        names = [UPGRADE.source.name, UPGRADE.mapped.name]
+        waiting = gallery.store.scan(n=ITEMS, lacks=UPGRADE.stored.name, vectors=names)
+        old, mapped = (np.stack([item.vectors[name] for item in waiting]) for name in names)
+        np.testing.assert_allclose(mapped, gallery.applied().map_items(old), atol=1e-5)
+        assert gallery.applied().offset is not UPGRADE.offset
