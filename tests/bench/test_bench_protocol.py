@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from bench_worlds import Told, small_data, small_suite
 
@@ -13,7 +14,7 @@ from crossfade.baselines import evaluate_merge
 from crossfade.bench import BenchPlan, BuildPlan, DataSet, Ledger, run_suites
 from crossfade.bench.ledger import RunKey
 from crossfade.bench.measure import EVERY_METHOD, check_method, is_method
-from crossfade.embeddings import QueryLog
+from crossfade.embeddings import QueryLog, unit_rows
 from crossfade.errors import BenchIncomplete, InvalidInput
 from crossfade.evaluation import METRICS, evaluate
 from crossfade.fit.api import fit
@@ -186,6 +187,7 @@ def test_every_method_is_one() -> None:
         "auto+labels",
         "auto+queries",
         "auto+stand-ins",
+        "auto+recorded",
     }
     assert wanted < {*EVERY_METHOD}
 
@@ -211,5 +213,31 @@ def test_a_log_of_queries_is_for_the_methods_that_ask_for_it(tmp_path: Path) -> 
     curves = {key: run["curve"]["map"] for key, run in runs.items()}
     assert curves["with", "forward_ridge"] == curves["without", "forward_ridge"]
     assert curves["with", "forward_ridge+queries"] != curves["with", "forward_ridge"]
+    assert any("left out, it needs a log of queries" in line for line in told.lines)
+    assert any("left out, it makes no use of a log" in line for line in told.lines)
+
+
+def test_recorded_queries_teach_on_the_way_and_not_in_fitting(tmp_path: Path) -> None:
+    data = small_data(0)
+    asked = np.tile(data.gallery.new_rows(), (240 // len(data.gallery) + 1, 1))[:240]
+    noise = np.random.default_rng(0).normal(scale=0.1, size=asked.shape)
+    logged = QueryLog(unit_rows(asked + noise))
+
+    def build(plan: BuildPlan) -> DataSet:
+        return replace(small_data(plan.seed), logs={"queries": logged})
+
+    told, path = Told(), tmp_path / "runs.jsonl"
+    suites = [replace(small_suite("with"), build=build), small_suite("without")]
+    methods = ["refitted_kernel", "refitted_kernel+recorded", "forward_ridge+recorded"]
+    run_suites(BenchPlan(suites, [0], methods=methods), Ledger(path), told)
+    runs = {(run["suite"], run["method"]): run for run in Ledger(path).runs}
+    assert runs.keys() == {
+        ("with", "refitted_kernel"),
+        ("with", "refitted_kernel+recorded"),
+        ("without", "refitted_kernel"),
+    }
+    plain = runs["with", "refitted_kernel"]["curve"]["map"]
+    taught = runs["with", "refitted_kernel+recorded"]["curve"]["map"]
+    assert plain[0] == taught[0] and plain[-1] == taught[-1] and plain != taught
     assert any("left out, it needs a log of queries" in line for line in told.lines)
     assert any("left out, it makes no use of a log" in line for line in told.lines)

@@ -144,15 +144,35 @@ def test_a_backfill_learns_from_the_queries_that_are_recorded_for_it(
     assert run(*START, "--yes").code == 0
     refused = run("backfill", URI, "--queries", "q.npz", "--no-refit")
     assert refused.code == 2 and "refit=False leaves that out" in refused.err
-    run("backfill", URI, "--queries", "recorded", "--max-items", "10")
+    told = run("backfill", URI, "--queries", "recorded", "--max-items", "10").err
+    assert "nothing was learned" in told and "recorded holds 0, 200 are the fewest" in told
     assert "recorded queries" not in run("status", URI).out, "nothing is there"
     with QueryRecorder(terminal.folder / "recorded" / "one.npz") as recorder:
         recorder.add(asked)
-    run("resume", URI, "--queries", "recorded", "--max-items", "10")
+    told = run("resume", URI, "--queries", "recorded", "--max-items", "10").err
+    assert "nothing was learned" not in told
     assert "learned from 240 recorded queries" in run("status", URI).out
     assert json.loads(run("status", URI, "--json").out)["job"]["queries"] == 240
     entries = json.loads(run("audit", URI, "--json").out)["entries"]
     assert [entry["details"]["queries"] for entry in entries if entry["move"] == "refit"] == [240]
+
+
+def test_start_keeps_where_queries_are_recorded(terminal: Terminal, run: Run) -> None:
+    items = make_world(items=ITEMS, queries=4).gallery.without_labels()
+    asked = np.tile(items.new_rows(), (2, 1))
+    asked += np.random.default_rng(0).normal(scale=0.1, size=asked.shape).astype(np.float32)
+    refused = run(*START, "--queries", "recorded", "--dry-run")
+    assert refused.code == 2 and "can't learn from queries after it was fitted" in refused.err
+    fit(items.subset(range(80)), "refitted_kernel").save(terminal.folder / "upgrade")
+    planned = run(*START, "--queries", "recorded", "--dry-run").out
+    assert "learns from the queries recorded in recorded" in planned
+    assert run(*START, "--queries", "recorded", "--yes").code == 0
+    with QueryRecorder(terminal.folder / "recorded" / "one.npz") as recorder:
+        recorder.add(asked)
+    run("backfill", URI, "--max-items", "10", "--no-refit")
+    assert "recorded queries" not in run("status", URI).out
+    run("backfill", URI, "--max-items", "10")
+    assert "learned from 240 recorded queries" in run("status", URI).out
 
 
 def test_rollback_gives_the_old_answers_back(terminal: Terminal, run: Run) -> None:

@@ -104,3 +104,13 @@ def test_folders_that_are_no_log_are_clear_errors(tmp_path: Path) -> None:
     (tmp_path / "c.npz").write_text("text")
     with pytest.raises(DataFileError, match=r"c\.npz can't be read"):
         QueryLog.load(tmp_path)
+
+
+def test_distinct_queries_are_those_that_came_first() -> None:
+    new = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], np.float32)
+    old = np.array([[1.0], [2.0], [3.0]], np.float32)
+    distinct = QueryLog(new, old).distinct()
+    assert distinct.new.tolist() == new[:2].tolist() and distinct.old is not None
+    assert distinct.old.tolist() == [[1.0], [2.0]]
+    assert QueryLog(new).distinct().old is None
+    assert len(QueryLog(np.empty((0, 2), np.float32)).distinct()) == 0

@@ -54,3 +54,26 @@ def test_what_can_not_be_taught_is_refused() -> None:
             qrels=world.qrels,
             recorded=world.log,
         )
+
+
+def test_fewer_than_it_was_fitted_with_change_nothing() -> None:
+    world = ShiftedWorld(0)
+    upgrade = fit(world.fit, "refitted_kernel", queries=world.log)
+    asked = {"qrels": world.qrels}
+    plain = evaluate(upgrade, world.gallery, world.queries, **asked)
+    same = evaluate(upgrade, world.gallery, world.queries, recorded=world.log, **asked)
+    assert plain.metrics["mrr"] == same.metrics["mrr"]
+
+
+def test_without_refits_there_is_nothing_to_teach() -> None:
+    world = ShiftedWorld(0)
+    upgrade = fit(world.fit, "refitted_kernel")
+    with pytest.raises(InvalidInput, match="refit=False leaves that out"):
+        evaluate(
+            upgrade,
+            world.gallery,
+            world.queries,
+            qrels=world.qrels,
+            refit=False,
+            recorded=world.log,
+        )

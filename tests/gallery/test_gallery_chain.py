@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crossfade.backfill import Backfill, JobState
-from crossfade.embeddings import FloatArray, Pairs, normalise
+from crossfade.embeddings import FloatArray, Pairs, QueryLog, normalise
 from crossfade.errors import (
     EncoderMisconfigured,
     GalleryStateError,
@@ -361,3 +361,24 @@ def test_the_old_system_of_a_chain_is_as_it_was_though_its_map_repeats_items() -
     for one, other in zip(before, after, strict=True):
         assert [hit.id for hit in one] == [hit.id for hit in other]
         np.testing.assert_allclose([h.score for h in one], [h.score for h in other], atol=1e-6)
+
+
+def test_the_old_system_of_a_chain_is_as_it_was_though_queries_have_taught_it() -> None:
+    first = fit(ONE_TO_TWO.without_labels(), "refitted_kernel")
+    asked = normalise(np.tile(V2[:ITEMS], (2, 1)) + 0.1 * RNG.normal(size=(2 * ITEMS, 20)))
+    log = QueryLog(asked.astype(np.float32))
+    store = open_store("memory://")
+    gallery = in_the_middle(store, first, coverage=0.1)
+    untaught = gallery.search(QUERY2, ITEMS)
+    Backfill(gallery, embed(V2), queries=log).run(max_items=3)
+    assert gallery.state.fitted is not None and gallery.state.fitted.queries == len(log)
+    before = gallery.search(QUERY2, ITEMS)
+    assert before != untaught
+    with start_gallery(store, chained(first, NEXT, DIRECT)) as chain:
+        chain.prepare()
+        after = chain.search(None, ITEMS, query_old=QUERY2, mode="old")
+        for one, other in zip(before, after, strict=True):
+            assert [hit.id for hit in one] == [hit.id for hit in other]
+            np.testing.assert_allclose([h.score for h in one], [h.score for h in other], atol=1e-6)
+        pointer = store.read_pointer("crossfade.gallery")
+        assert pointer is not None and json.loads(pointer)["format"] == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,11 +10,14 @@ import numpy as np
 import pytest
 
 from crossfade import QueryLog, fit
-from crossfade.gallery import Gallery, open_gallery
+from crossfade.errors import StoreError
+from crossfade.gallery import Gallery, Phase, open_gallery
 from crossfade.gallery.ends import finish, roll_back
 from crossfade.gallery.generations import kept_maps
-from crossfade.gallery.refit import STEPS, fit_again, rewrite_mapped, teaches_gallery
+from crossfade.gallery.record import Entry, append, read_record
+from crossfade.gallery.refit import STEPS, fit_again, is_due, rewrite_mapped, teaches_gallery
 from crossfade.gallery.state import GalleryState
+from crossfade.stores import Store
 from crossfade.testing import ShiftedWorld
 from crossfade.upgrade import Upgrade, queries_to_teach, taught_offset
 
@@ -174,6 +178,87 @@ def test_a_second_gallery_of_the_same_store_follows() -> None:
         np.testing.assert_allclose(item.vectors[UPGRADE.mapped.name], wanted[0], atol=1e-5)
 
 
+def test_stopped_while_it_learns_nothing_is_kept_and_it_is_still_to_be_done() -> None:
+    with filled("memory://", 90) as gallery:
+        steps: list[str] = []
+        for left in (1, 5, 100):  # questions whether to stop, after the items are gathered
+            asked = [left]
+
+            def stopped() -> bool:
+                if "gathered" in steps:
+                    asked[0] -= 1  # noqa: B023
+                return asked[0] < 0  # noqa: B023
+
+            del steps[:]
+            store, coverage = gallery.store, gallery.coverage
+            assert fit_again(store, UPGRADE, coverage, stopped, steps.append, queries=LOG) is None
+            assert steps == ["gathered"] and not kept_maps(store)
+            assert is_due(store, UPGRADE, coverage) and gallery.state.fitted is None
+
+
+def test_of_two_that_learn_from_the_same_queries_one_does() -> None:
+    with filled("memory://", 90) as gallery:
+        store, coverage = gallery.store, gallery.coverage
+
+        def another(step: str) -> None:
+            if step == "kept":
+                teach(gallery)
+
+        assert fit_again(store, UPGRADE, coverage, never, another, queries=LOG) is None
+        # A third had asked beforehand, and comes late.
+        assert fit_again(store, UPGRADE, coverage, never, lambda _: None, queries=LOG) is None
+        fitted = gallery.state.fitted
+        assert fitted is not None and (fitted.number, fitted.queries) == (1, len(LOG))
+
+
+def test_it_gives_way_to_whoever_has_decided_while_it_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with filled("memory://", 90) as gallery:
+        teach(gallery)
+        present = gallery.state.fitted
+        assert present is not None
+
+        def gone(*_: object) -> None:
+            raise StoreError("generation 1 is not there any more")
+
+        monkeypatch.setattr("crossfade.gallery.refit.read_map", gone)
+        with pytest.raises(StoreError, match="not there any more"):
+            fit_again(gallery.store, UPGRADE, 0.3, never, lambda _: None)
+
+        def gone_since(store: Store, _: object) -> None:
+            record = read_record(store.read_pointer)
+            assert record is not None and record.state is not None
+            entry = Entry("refit", record.shown, record.shown, None, {})
+            following = replace(record.state, fitted=replace(present, number=3, sha256="other"))
+            append(store, record, following, entry)
+            raise StoreError("generation 1 is not there any more")
+
+        monkeypatch.setattr("crossfade.gallery.refit.read_map", gone_since)
+        assert fit_again(gallery.store, UPGRADE, 0.3, never, lambda _: None) is None
+
+
+def test_teaching_makes_no_milestone_due_again() -> None:
+    with filled("memory://", 90) as gallery:
+        teach(gallery, None)
+        assert not is_due(gallery.store, UPGRADE, 0.3)
+        # By a count of coverage from before.
+        fit_again(gallery.store, UPGRADE, 0.01, never, lambda _: None, queries=LOG)
+        assert gallery.state.fitted is not None and gallery.state.fitted.queries
+        assert not is_due(gallery.store, UPGRADE, 0.3)
+
+
+def test_a_release_that_knows_nothing_of_it_leaves_the_gallery_alone() -> None:
+    with filled("memory://", 90) as gallery:
+        forms = []
+        for queries in (None, LOG):
+            teach(gallery, queries)
+            pointer = gallery.store.read_pointer("crossfade.gallery")
+            assert pointer is not None
+            forms.append(json.loads(pointer)["format"])
+        assert forms == [2, 4]
+
+
 @pytest.mark.parametrize("end", ["rollback", "finish"])
 def test_at_its_end_nothing_of_it_is_left(uri: str, end: str) -> None:
     with filled(uri) as gallery:
@@ -190,6 +275,7 @@ def test_at_its_end_nothing_of_it_is_left(uri: str, end: str) -> None:
 def test_an_upgrade_that_was_fitted_with_as_many_is_not_taught() -> None:
     state = GalleryState.of(UPGRADE, open_gallery("memory://", UPGRADE).state.phase)
     assert teaches_gallery(state, UPGRADE, len(LOG))
+    assert not teaches_gallery(replace(state, phase=Phase.FINISHING), UPGRADE, len(LOG))
     assert not teaches_gallery(state, TAUGHT, len(LOG))
     assert not teaches_gallery(state, UPGRADE.without_refits(), len(LOG))
     assert not teaches_gallery(state, replace(UPGRADE, offset=None), len(LOG))

@@ -169,3 +169,14 @@ def test_a_gallery_closes_though_its_queries_can_not_be_written(
     (tmp_path / "logs").unlink()
     recorder.flush()
     assert len(QueryLog.load(recorder.path)) == 5
+
+
+def test_new_embeddings_that_nobody_looks_at_are_checked_before_they_are_recorded(
+    gallery: Gallery, world: World, recorder: QueryRecorder
+) -> None:
+    new, old = world.queries.new, world.queries.old
+    with pytest.warns(RuntimeWarning, match="queries are not recorded.*query_new"):
+        gallery.search(np.ones((1, 5)), query_old=old[:1], mode="old")
+    assert len(recorder) == 0
+    gallery.search(new[:1])
+    assert recorded(recorder)[0] == as_set(new[:1]), "the right ones still are"

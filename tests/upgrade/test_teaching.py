@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,6 @@ from crossfade.upgrade import (
     Moments,
     closeness,
     images_left_out,
-    queries_known,
     queries_to_teach,
     taught_offset,
     teaches_more,
@@ -46,6 +46,7 @@ def test_images_are_by_maps_fitted_without_the_item() -> None:
     upgrade = fit_refitted_kernel(pairs, FitSettings())
     assert upgrade.refit is not None and upgrade.refit.sample is not None
     images = images_left_out(upgrade.refit)
+    assert images is not None
     rows = [pairs.new_rows().tolist().index(row) for row in images.new.tolist()]
     assert sorted(rows) == list(range(120)), "each once"
     seen = 0
@@ -138,7 +139,7 @@ def test_a_method_whose_map_is_not_fitted_again_is_refused(method: str) -> None:
 
 def test_queries_that_teach_nothing_are_refused() -> None:
     upgrade = fit(WORLD.fit, "refitted_kernel")
-    with pytest.raises(InvalidInput, match="got 199 queries, wanted at least 200"):
+    with pytest.raises(InvalidInput, match="got 199 distinct queries, wanted at least 200"):
         queries_to_teach(upgrade, WORLD.log.sample(199))
     wide = unit_rows(np.ones((300, WORLD.log.new.shape[1] + 1)))
     with pytest.raises(SpaceMismatch, match="new embeddings of queries"):
@@ -146,8 +147,66 @@ def test_queries_that_teach_nothing_are_refused() -> None:
 
 
 def test_twice_as_many_queries_teach_more_until_there_are_enough() -> None:
-    assert queries_known(fit(WORLD.fit, "refitted_kernel")) == 0
-    assert queries_known(fit(WORLD.fit, "refitted_kernel", queries=WORLD.log)) == len(WORLD.log)
-    assert not teaches_more(0, 199) and teaches_more(0, 200)
-    assert not teaches_more(300, 599) and teaches_more(300, 600)
-    assert not teaches_more(2_000, 20_000)
+    plain = fit(WORLD.fit, "refitted_kernel")
+    assert not teaches_more(plain, 0, 199) and teaches_more(plain, 0, 200)
+    assert not teaches_more(plain, 300, 599) and teaches_more(plain, 300, 600)
+    # A recorder keeps no more than 2,000.
+    assert not teaches_more(plain, 1_500, 1_999) and teaches_more(plain, 1_500, 2_000)
+    assert not teaches_more(plain, 2_000, 20_000)
+    logged = fit(WORLD.fit, "refitted_kernel", queries=WORLD.log)
+    assert not teaches_more(logged, 0, 599) and teaches_more(logged, 0, 600)
+
+
+def test_queries_of_its_own_teach_what_was_fitted_with_as_many_texts_in_their_place() -> None:
+    plain = fit(WORLD.fit, "refitted_kernel")
+    assert plain.offset is not None
+    bank = np.tile(plain.offset.bank, (8, 1))[:2_000]
+    assert len(bank) == 2_000
+    stood_in = plain.with_offset(replace(plain.offset, bank=bank, new_side=1.0))
+    assert not teaches_more(stood_in, 0, 1_999) and teaches_more(stood_in, 0, 2_000)
+
+
+def test_stopped_it_comes_to_nothing() -> None:
+    upgrade = fit(WORLD.fit, "refitted_kernel")
+    log, asked = queries_to_teach(upgrade, WORLD.log), [0]
+
+    def after(times: int) -> Callable[[], bool]:
+        asked[0] = 0
+
+        def stopped() -> bool:
+            asked[0] += 1
+            return asked[0] > times
+
+        return stopped
+
+    assert taught_offset(upgrade, log, None, after(10_000)) is not None
+    in_all = asked[0]
+    assert in_all > 300, "each fold and step"
+    for times in (0, 3, 40, in_all - 1):
+        assert taught_offset(upgrade, log, None, after(times)) is None
+        assert asked[0] <= times + 5, "at once"
+
+
+def test_more_queries_teach_than_tell_hubs(monkeypatch: pytest.MonkeyPatch) -> None:
+    upgrade = fit(WORLD.fit, "refitted_kernel")
+    log = queries_to_teach(upgrade, WORLD.log)
+    monkeypatch.setattr("crossfade.upgrade.teaching.MOST_QUERIES", 200)
+    few, many = (taught_offset(upgrade, one, None) for one in (log.sample(200), log))
+    assert few is not None and many is not None
+    np.testing.assert_array_equal(np.sort(few.bank, 0), np.sort(many.bank, 0))
+    assert few.distilled is not None and many.distilled is not None
+    assert not np.allclose(few.distilled, many.distilled, atol=1e-3)
+
+
+def test_a_penalty_that_was_given_holds_for_images_left_out_too() -> None:
+    pairs = make_world(items=120, queries=0, noise_old=0.6).gallery.without_labels()
+    settings = FitSettings().but(ridge_penalty=2.0)
+    upgrade = fit_refitted_kernel(pairs, settings)
+    assert upgrade.refit is not None
+    images = images_left_out(upgrade.refit)
+    assert images is not None
+    rows = [pairs.new_rows().tolist().index(row) for row in images.new.tolist()]
+    others = pairs.subset([row for at, row in enumerate(rows) if at % 5])
+    alone = fit_refitted_kernel(others, settings).forward
+    assert alone is not None
+    np.testing.assert_allclose(images.raw[::5], alone.raw(pairs.old_rows(rows[::5])), atol=1e-3)

@@ -20,7 +20,7 @@ from crossfade.backfill.membership import (
     working_alone,
 )
 from crossfade.backfill.part import LARGEST_PART
-from crossfade.backfill.recorded import Queries, RecordedQueries
+from crossfade.backfill.recorded import QuerySource, RecordedQueries
 from crossfade.backfill.refitting import Refitting
 from crossfade.backfill.reporting import Reporter
 from crossfade.backfill.standing import at_rest, read_status
@@ -81,7 +81,7 @@ class Backfill:
         throttle: Throttle | None = None,
         lease_seconds: float = LEASE_SECONDS,
         refit: bool = True,
-        queries: Queries | None = None,
+        queries: QuerySource | None = None,
         observe: Callable[[str], None] | None = None,
         actor: str | None = None,
     ) -> None:

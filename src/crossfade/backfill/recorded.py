@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from crossfade.embeddings import QueryLog, QueryRecorder, unit_rows
-from crossfade.errors import CrossfadeError, InvalidInput
+from crossfade.errors import CrossfadeError, DataFileError, InvalidInput
+from crossfade.gallery.recording import warn_aside
 from crossfade.upgrade import (
     FEWEST_QUERIES,
-    MOST_ITEMS,
+    NEARNESS_ITEMS,
     UnlikeQueriesWarning,
     Upgrade,
-    can_be_taught,
     log_nearness,
+    queries_to_teach,
+    require_teachable,
     why_unlike,
 )
 
-__all__ = ["Queries", "RecordedQueries"]
+__all__ = ["QuerySource", "RecordedQueries", "why_nothing_learned"]
 
-Queries = QueryLog | QueryRecorder | str | Path
+QuerySource = QueryLog | QueryRecorder | str | Path
 """A log, a recorder, or the file or folder that recorders write."""
 
 
 class RecordedQueries:
     """Queries that grow in number while a job runs: read anew each time.
 
-    What is damaged later costs no job its work: it is warned of, and nothing is learned from it.
-    Queries that find nothing near are learned from, and warned of: they may be of another gallery.
+    What can't be read later costs no job its work: it is warned of, and nothing is learned. Nor is
+    anything from queries that find nothing near: they are of another gallery, or by another model.
 
     Args:
         queries: None for none. upgrade: the gallery's.
@@ -37,7 +38,7 @@ class RecordedQueries:
         SpaceMismatch: of other widths than the models'. DataFileError: they can't be read.
     """
 
-    def __init__(self, queries: Queries | None, upgrade: Upgrade) -> None:
+    def __init__(self, queries: QuerySource | None, upgrade: Upgrade) -> None:
         if queries is not None and not isinstance(queries, QueryLog | QueryRecorder | str | Path):
             raise InvalidInput(
                 f"queries is a {type(queries).__name__}, wanted a crossfade.QueryLog, a "
@@ -45,40 +46,34 @@ class RecordedQueries:
             )
         self._queries = queries
         self._upgrade = upgrade
-        self._has_warned = self._has_judged = False
-        if queries is None:
-            return
-        if not can_be_taught(upgrade):
-            raise InvalidInput(
-                f"this gallery's upgrade, by {upgrade.method!r}, does not learn from recorded "
-                "queries: leave queries out; one that is fitted anew by auto does"
-            )
+        self._has_warned = False
+        if queries is not None:
+            require_teachable(upgrade)
         self._read()
 
     def read(self) -> QueryLog | None:
-        """What there is now, at unit length; None for nothing."""
+        """What there is now to learn from: distinct, at unit length; None for too few."""
         try:
             queries = self._read()
-            self._warn_if_unlike(queries)
-            return queries
         except CrossfadeError as error:
-            if not self._has_warned:
-                warnings.warn(
-                    f"nothing is learned from recorded queries: {error}",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-            self._has_warned = True
+            self._warn(f"nothing is learned from recorded queries: {error}")
             return None
+        return None if queries is None or self._is_unlike(queries) else queries
 
-    def _warn_if_unlike(self, queries: QueryLog | None) -> None:
+    def _is_unlike(self, queries: QueryLog) -> bool:
         rule = self._upgrade.two_encoder
-        if queries is None or len(queries) < FEWEST_QUERIES or rule is None or self._has_judged:
-            return
-        self._has_judged = True
-        nearness = log_nearness(queries, unit_rows(rule.reference_new[:MOST_ITEMS]))
-        if (unlike := why_unlike(nearness)) is not None:
-            warnings.warn(unlike, UnlikeQueriesWarning, stacklevel=2)
+        if rule is None:
+            return False
+        items = unit_rows(rule.reference_new[:NEARNESS_ITEMS])
+        unlike = why_unlike(log_nearness(queries, items))
+        if unlike is not None:
+            self._warn(f"nothing is learned from recorded queries: {unlike}", UnlikeQueriesWarning)
+        return unlike is not None
+
+    def _warn(self, words: str, category: type[Warning] = RuntimeWarning) -> None:
+        if not self._has_warned:
+            warn_aside(words, category)
+        self._has_warned = True
 
     def _read(self) -> QueryLog | None:
         queries = self._queries
@@ -86,13 +81,35 @@ class RecordedQueries:
             queries = queries.log()
         elif isinstance(queries, str | Path):
             queries = _load(Path(queries))
-        if queries is None or not len(queries):
+        if queries is None:
             return None
-        return queries.checked(self._upgrade.source.dim, self._upgrade.target.dim)
+        found = queries_to_teach(self._upgrade, queries, least=0)
+        return found if len(found) >= FEWEST_QUERIES else None
+
+
+def why_nothing_learned(path: Path) -> str:
+    """What to tell of a run that was given queries and has not learned from them."""
+    try:
+        log = _load(path)
+    except CrossfadeError as error:
+        return f"nothing was learned from recorded queries: {error}"
+    found = 0 if log is None else len(log.distinct())
+    if found < FEWEST_QUERIES:
+        return (
+            f"nothing was learned from recorded queries yet: {path} holds {found}, "
+            f"{FEWEST_QUERIES} are the fewest"
+        )
+    return (
+        f"nothing was learned from the {found:,} queries in {path}: nothing waits, the upgrade was "
+        "fitted with as many, they find nothing near, or more items must be backfilled first"
+    )
 
 
 def _load(path: Path) -> QueryLog | None:
     """The log in a file or folder; None where nothing has been written yet."""
-    if path.is_dir() and not any(path.glob("*.npz")):
-        return None
-    return QueryLog.load(path) if path.exists() else None
+    try:
+        if path.is_dir() and not any(path.glob("*.npz")):
+            return None
+        return QueryLog.load(path) if path.exists() else None
+    except OSError as error:
+        raise DataFileError(f"{path} can't be read: {error}") from error

@@ -19,6 +19,7 @@ from crossfade.embeddings import QueryLog
 from crossfade.gallery import Gallery
 from crossfade.gallery.coverage import CoverageGauge
 from crossfade.gallery.refit import fit_again, is_due, rewrite_mapped, teaches_gallery
+from crossfade.upgrade import MOST_QUERIES
 
 __all__ = ["Refitting"]
 
@@ -76,11 +77,13 @@ class Refitting:
 
     def _queries(self) -> QueryLog | None:
         """What has been recorded, if it tells enough that is new."""
-        queries = None if self._recorded is None else self._recorded.read()
-        if queries is None:
-            return None
         state, upgrade = self._gallery.state, self._gallery.upgrade
-        return queries if teaches_gallery(state, upgrade, len(queries)) else None
+        if self._recorded is None or not teaches_gallery(state, upgrade, MOST_QUERIES):
+            return None  # however many there are
+        queries = self._recorded.read()
+        if queries is None or not teaches_gallery(state, upgrade, len(queries)):
+            return None
+        return queries
 
     def _rewrite(self) -> None:
         fitted = self._gallery.state.fitted

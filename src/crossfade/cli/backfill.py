@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from crossfade.backfill import JobState, JobStatus, Throttle, progress_bar
+from crossfade.backfill.recorded import why_nothing_learned
 from crossfade.cli.lifecycle import AsJson, Uri
 from crossfade.cli.output import message, print_json
 from crossfade.gallery.moves import next_command
@@ -29,7 +30,7 @@ _Quiet = Annotated[str | None, typer.Option(help="Rest at these hours, e.g. 08:0
 _Refit = Annotated[bool, typer.Option(help="Fit the forward map again as items are moved.")]
 _Queries = Annotated[
     Path | None,
-    typer.Option(help="Queries that the service records: .npz, or a folder of such. Learned from."),
+    typer.Option(help="Queries that the service records, in place of what start was told."),
 ]
 _Encoder = Annotated[str | None, typer.Option(help="In place of what start was told.")]
 _Upgrade = Annotated[Path | None, typer.Option(help="The upgrade folder, if it was moved.")]
@@ -63,7 +64,7 @@ def backfill(
         status = run_backfill(
             uri, pace, progress=progress, encoder=encoder, source=source, upgrade=upgrade
         )
-    _report(uri, status, json=json)
+    _report(uri, status, queries, json=json)
 
 
 def resume(
@@ -99,10 +100,10 @@ def resume(
             source=source,
             upgrade=upgrade,
         )
-    _report(uri, status, json=json)
+    _report(uri, status, queries, json=json)
 
 
-def _report(uri: str, status: JobStatus, *, json: bool) -> None:
+def _report(uri: str, status: JobStatus, queries: Path | None, *, json: bool) -> None:
     following = next_command(status.state, redact_uri(uri))
     if json:
         print_json({**asdict(status), "next": following})
@@ -112,6 +113,8 @@ def _report(uri: str, status: JobStatus, *, json: bool) -> None:
             + (f", {status.parked:,} parked" if status.parked else "")
         )
         typer.echo(f"next: {following}")
+    if queries is not None and not status.queries:
+        message(why_nothing_learned(queries))
     if status.state in (JobState.PARKED, JobState.BEHIND):
         if status.parked:
             message(f"{status.parked} items were not encoded; see why: crossfade status URI")

@@ -109,7 +109,7 @@ def evaluate(
         write_report(results, report, primary=shown)
         message(f"report: {report / 'index.html'}")
     if json:
-        print_json(results_to_json(results, compared=len(results) > 1))
+        print_json(results_to_json(results, compared=bool(compare or taught)))
     else:
         _print_results(results, shown)
 

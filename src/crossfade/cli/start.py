@@ -29,6 +29,13 @@ def start(
         str, typer.Option(help="Order of backfilling: random, auto (chosen in fitting), ...")
     ] = "random",
     seed: Annotated[int, typer.Option(help="Seed of the order.")] = 0,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the service records what it is asked: .npz, or a folder of such. The "
+            "backfill learns from it."
+        ),
+    ] = None,
     price_per_1000: Annotated[
         float | None, typer.Option(help="Price of encoding 1,000 items.")
     ] = None,
@@ -44,7 +51,7 @@ def start(
 
     Example: crossfade start qdrant://gallery --upgrade upgrade/ --encoder my_models:embed
     """
-    request = StartRequest(uri, upgrade, encoder, source, order, seed)
+    request = StartRequest(uri, upgrade, encoder, source, order, seed, queries)
     plan = plan_start(request, price_per_1000)
     if dry_run:
         if json:
@@ -80,6 +87,8 @@ def _print_plan(plan: StartPlan, say: Callable[[str], None]) -> None:
             f"  refits, not in these times: at {at} coverage the map may be fitted again and all "
             "items that wait be mapped anew (backfill --no-refit leaves it out)"
         )
+    if plan.queries is not None:
+        say(f"  learns from the queries recorded in {plan.queries}, once there are 200")
     say(
         f"  vectors: {_size(plan.new_bytes)} more until finish, then {_size(plan.freed_bytes)} "
         "less; the store's index of them comes on top"

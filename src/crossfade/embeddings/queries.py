@@ -76,6 +76,14 @@ class QueryLog:
             raise InvalidInput(f"the log has {len(new)} new and {len(old)} old embeddings")
         return QueryLog(new, old)
 
+    def distinct(self) -> QueryLog:
+        """Each once, where it comes first."""
+        first: dict[bytes, int] = {}
+        for row, query in enumerate(self.new):
+            first.setdefault(query.tobytes(), row)
+        rows = list(first.values())
+        return QueryLog(self.new[rows], None if self.old is None else self.old[rows])
+
     def sample(self, most: int) -> QueryLog:
         """At most so many of them, drawn at random, the same each time."""
         rows = np.random.default_rng(0).permutation(len(self.new))[:most]

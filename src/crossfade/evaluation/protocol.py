@@ -30,7 +30,7 @@ from crossfade.evaluation.relevance import (
 )
 from crossfade.evaluation.result import Counts, EvaluationResult
 from crossfade.evaluation.scoring import GalleryScorer
-from crossfade.upgrade import Mode, Upgrade, queries_to_teach
+from crossfade.upgrade import Mode, Upgrade, queries_to_teach, teaches_more
 
 __all__ = ["evaluate"]
 
@@ -68,7 +68,8 @@ def evaluate(
         refit: whether the backfill fits the forward map again on its way, if the upgrade can,
             as :class:`crossfade.Backfill` does.
         recorded: queries that the service has answered by the time that the backfill fits again
-            for the first time, and learns from; none of them is to be in ``query_set``.
+            for the first time, and learns from, unless it was fitted with more than half as
+            many; none of them is to be in ``query_set``.
         on_progress: called with the queries done and the queries in all.
 
     Raises:
@@ -91,7 +92,7 @@ def evaluate(
     columns[by_id] = np.arange(len(by_id))
     relevance = _relevance(queries, gallery_set, by_id, qrels, ignored)
     upgrade = for_gallery(upgrade, gallery_set)
-    learned_from = None if recorded is None else queries_to_teach(upgrade, recorded)
+    learned_from = None if recorded is None else _learned_from(upgrade, recorded, refit=refit)
     generations = None
     if refit:
         generations = Generations(upgrade, gallery_set, rows_in_order, learned_from)
@@ -115,6 +116,17 @@ def evaluate(
         curve=curve,
         distributions=_distributions(scorer, relevance, curve, seed),
     )
+
+
+def _learned_from(upgrade: Upgrade, recorded: QueryLog, *, refit: bool) -> QueryLog | None:
+    """The recorded queries, if a gallery learns from so many."""
+    if not refit:
+        raise InvalidInput(
+            "recorded queries teach a gallery when its map is fitted again, and refit=False leaves "
+            "that out; leave one of them out"
+        )
+    queries = queries_to_teach(upgrade, recorded)
+    return queries if teaches_more(upgrade, 0, len(queries)) else None
 
 
 def _check_mode(mode: Mode | str, upgrade: Upgrade) -> Mode:

@@ -14,9 +14,9 @@ from crossfade.fit.settings import FitSettings
 from crossfade.upgrade import (
     BY_ITEMS,
     FEWEST_QUERIES,
-    MOST_ITEMS,
     MOST_QUERIES,
     MOST_TEACHING,
+    NEARNESS_ITEMS,
     Images,
     ItemOffset,
     PairSample,
@@ -58,7 +58,7 @@ def nearness_of(log: QueryLog, pairs: Pairs) -> float:
 
     See :func:`crossfade.upgrade.log_nearness`.
     """
-    rows = np.random.default_rng(0).permutation(len(pairs))[:MOST_ITEMS]
+    rows = np.random.default_rng(0).permutation(len(pairs))[:NEARNESS_ITEMS]
     return log_nearness(log, pairs.new_rows(np.sort(rows)))
 
 

@@ -68,7 +68,7 @@ class Gallery:
     def applied(self) -> Upgrade:
         """The upgrade with the forward map in use, which a backfill may have fitted again.
 
-        It maps items and reads scores; its spaces and id are :attr:`upgrade`'s.
+        It maps items and reads scores; for spaces and the id ask :attr:`upgrade`.
         """
         return self._generations.at(self.state)
 

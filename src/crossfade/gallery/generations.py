@@ -51,7 +51,9 @@ class Generations:
         self._loaded: tuple[tuple[str, float], Upgrade] | None = None
 
     def at(self, state: GalleryState) -> Upgrade:
-        """The upgrade with the forward map that is in use; its spaces and id are the original's.
+        """The upgrade with the forward map, and offsets of items, that are in use.
+
+        Spaces and the id are the original's: ask that one for them.
 
         Raises:
             StoreError: the map is not there any more: another has taken its place since the

@@ -38,6 +38,8 @@ _LINE_POINTER = "crossfade.audit.{}"
 _FORMAT = 2
 _CHAINED_FORMAT = 3
 """Of galleries in a chain, which a release that knows of none must leave alone."""
+_TAUGHT_FORMAT = 4
+"""Likewise of galleries that recorded queries teach."""
 _ATTEMPTS = 50
 
 ReadPointer = Callable[[str], str | None]
@@ -63,9 +65,7 @@ class Record:
     def dump(self) -> str:
         """As text."""
         state = self.state.to_fields() if self.state else None
-        chained = self.state is not None and self.state.earlier is not None
-        form = _CHAINED_FORMAT if chained else _FORMAT
-        fields = {"format": form, "state": state, "line": asdict(self.line)}
+        fields = {"format": _form(self.state), "state": state, "line": asdict(self.line)}
         return json.dumps(fields, sort_keys=True)
 
     @classmethod
@@ -77,15 +77,24 @@ class Record:
         """
         try:
             fields = json.loads(text)
-            if (form := fields["format"]) not in (_FORMAT, _CHAINED_FORMAT):
+            if not _FORMAT <= (form := fields["format"]) <= _TAUGHT_FORMAT:
                 raise StoreError(
-                    f"the gallery's state has format {form}, this release reads {_FORMAT}; "
+                    f"the gallery's state has format {form}, this release reads {_TAUGHT_FORMAT}; "
                     "install the release that wrote it"
                 )
             state = GalleryState.from_fields(fields["state"]) if fields["state"] else None
             return cls(state, AuditLine(**fields["line"]))
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"the gallery's state can't be read: {error!r}") from error
+
+
+def _form(state: GalleryState | None) -> int:
+    """The lowest format that says all of it."""
+    states = [one for one in (state, state.earlier if state else None) if one is not None]
+    taught = any(one.fitted is not None and one.fitted.queries for one in states)
+    if taught or any(one.settings is not None and one.settings.queries for one in states):
+        return _TAUGHT_FORMAT
+    return _CHAINED_FORMAT if len(states) > 1 else _FORMAT
 
 
 def read_record(read_pointer: ReadPointer) -> Record | None:

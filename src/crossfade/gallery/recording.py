@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import warnings
 
-from crossfade.embeddings import QueryRecorder
+from crossfade.embeddings import QueryRecorder, unit_rows
 from crossfade.errors import SpaceMismatch
 from crossfade.gallery.request import Queries
 from crossfade.upgrade import Upgrade
 
-__all__ = ["Recording"]
+__all__ = ["Recording", "warn_aside"]
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ class Recording:
 
     def __init__(self, recorder: QueryRecorder | None, upgrade: Upgrade) -> None:
         self._recorder = recorder
+        self._dims = upgrade.target.dim, upgrade.source.dim
         self._has_warned = False
         if recorder is not None:
             _require_width("new", recorder.dim_new, upgrade.target.dim)
@@ -34,11 +35,16 @@ class Recording:
         if self._recorder is None or queries.new is None:
             return
         try:
-            self._recorder.add(queries.new, queries.old)
+            # In mode "old" nobody has looked at the new embeddings.
+            new = unit_rows(queries.new, dim=self._dims[0], name="query_new")
+            old = queries.old
+            if old is not None:
+                old = unit_rows(old, dim=self._dims[1], name="query_old")
+            self._recorder.add(new, old)
         except Exception as error:
             if not self._has_warned:
                 self._has_warned = True
-                _warn(f"queries are not recorded: {error}")
+                warn_aside(f"queries are not recorded: {error}")
 
     def flush(self) -> None:
         """Have the recorder write what it holds; it stays open."""
@@ -47,14 +53,14 @@ class Recording:
         try:
             self._recorder.flush()
         except Exception as error:
-            _warn(f"recorded queries are not written, but still held: {error}")
+            warn_aside(f"recorded queries are not written, but still held: {error}")
 
 
-def _warn(words: str) -> None:
+def warn_aside(words: str, category: type[Warning] = RuntimeWarning) -> None:
+    """Warn of what must not stop the work that it comes up in, where warnings are errors, too."""
     try:
-        warnings.warn(words, RuntimeWarning, stacklevel=4)
-    except RuntimeWarning:
-        # Where warnings are errors, too: the search was answered, and the gallery is to close.
+        warnings.warn(words, category, stacklevel=4)
+    except category:
         _log.warning(words)
 
 

@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from crossfade.embeddings import QueryLog
+from crossfade.errors import StoreError
 from crossfade.gallery.audit import Entry
 from crossfade.gallery.generations import forget_maps, keep_map, kept_maps, read_map
 from crossfade.gallery.prepare import mapped_writes
@@ -36,10 +37,11 @@ from crossfade.gallery.state import GalleryState, MapGeneration, Phase
 from crossfade.stores import Id, Item, Outcome, Store
 from crossfade.upgrade import (
     Fresh,
+    ItemOffset,
+    Transform,
     Upgrade,
     can_be_taught,
     milestone_at,
-    queries_known,
     taught_offset,
     teaches_more,
 )
@@ -77,8 +79,7 @@ def teaches_gallery(state: GalleryState, upgrade: Upgrade, queries: int) -> bool
     """Whether so many recorded queries tell enough beyond those by which it was taught before."""
     if state.phase is not Phase.SERVING or not can_be_taught(upgrade):
         return False
-    of_gallery = state.fitted.queries if state.fitted else 0
-    return teaches_more(of_gallery or queries_known(upgrade), queries)
+    return teaches_more(upgrade, state.fitted.queries if state.fitted else 0, queries)
 
 
 def fit_again(
@@ -94,12 +95,12 @@ def fit_again(
 
     Args:
         upgrade: the gallery's, as it was fitted.
-        queries: that it is to be taught by, see :func:`crossfade.upgrade.queries_to_teach`.
+        queries: at unit length, that it is to be taught by if they tell enough that is new.
 
     Returns:
         The new generation; None if too little has been backfilled that was not fitted on, or
-        shows nothing that the map lacks, if it was stopped, or if somebody else has changed the
-        gallery meanwhile.
+        shows nothing that the map lacks, and nothing is to be learned; if it was stopped, or if
+        somebody else has changed the gallery meanwhile.
     """
     refit, began = upgrade.refit, clock()
     assert refit is not None
@@ -110,44 +111,42 @@ def fit_again(
     if state.upgrade_id != upgrade.id:
         return None  # another upgrade has been started since, and the map is not its
     earlier = kept_maps(store)
+    try:
+        present = _in_use(store, upgrade, state.fitted)
+    except StoreError:
+        if _state_now(store) == state:
+            raise
+        return None  # another generation has taken its place since
+    if queries is not None and not teaches_gallery(state, upgrade, len(queries)):
+        queries = None  # somebody else has taught it since
     extra = _gather(store, upgrade, stopped)
     if stopped():
         return None
     observe("gathered")
-    present = state.fitted
-    pairs = present.pairs if present else refit.moments.n
-    assert upgrade.forward is not None
-    fitted = None
-    if extra is not None and refit.has_grown(pairs, extra.n):
-        fitted = refit.forward(extra, upgrade.forward)
-    if fitted is not None and extra is not None:
-        pairs = refit.moments.n + extra.n
-    taught = None if queries is None else taught_offset(upgrade, queries, extra)
-    if fitted is None and taught is None:
-        _look(store, upgrade, coverage)
-        return None
+    following = _following(present, upgrade, extra, queries, stopped)
     if stopped():
         return None
-    forward, offset = read_map(store, present) if present else (upgrade.forward, None)
-    known = present.queries if present else 0
+    if following is None:
+        _look(store, upgrade, coverage)
+        return None
     kept = keep_map(
         store,
-        forward if fitted is None else fitted,
-        number := present.number + 1 if present else 1,
-        pairs,
-        offset if taught is None else taught,
-        known if queries is None or taught is None else len(queries),
+        following.forward,
+        state.fitted.number + 1 if state.fitted else 1,
+        following.pairs,
+        following.offset,
+        following.queries,
     )
     observe("kept")
     seconds = round(clock() - began, 3)
     details: dict[str, Any] = {
-        "generation": number,
+        "generation": kept.number,
         "pairs": kept.pairs,
         "coverage": round(coverage, 6),
         "seconds": seconds,
     }
-    if taught is not None:
-        details["queries"] = kept.queries
+    if following.queries != present.queries:
+        details["queries"] = following.queries
     entry = Entry("refit", record.shown, record.shown, None, details)
     decided = replace(state, fitted=kept, refit_seconds=seconds)
     if append(store, record, decided, entry) is None:
@@ -155,9 +154,55 @@ def fit_again(
     observe("decided")
     _look(store, upgrade, coverage)
     # The generation before stays for searches that have just read the state.
-    in_use = {kept.sha256} | ({present.sha256} if present else set())
+    in_use = {kept.sha256} | ({state.fitted.sha256} if state.fitted else set())
     forget_maps(store, earlier - in_use)
     return kept
+
+
+@dataclass(frozen=True, eq=False)
+class _Generation:
+    """What a generation holds.
+
+    Attributes:
+        pairs: that the map was fitted on.
+        offset: of items, None for the upgrade's own. queries: that it is told by, of the service.
+    """
+
+    forward: Transform
+    pairs: int
+    offset: ItemOffset | None
+    queries: int
+
+
+def _in_use(store: Store, upgrade: Upgrade, fitted: MapGeneration | None) -> _Generation:
+    """The generation in use; StoreError if it is not there any more."""
+    if fitted is None:
+        assert upgrade.forward is not None and upgrade.refit is not None
+        return _Generation(upgrade.forward, upgrade.refit.moments.n, None, 0)
+    forward, offset = read_map(store, fitted)
+    return _Generation(forward, fitted.pairs, offset, fitted.queries)
+
+
+def _following(
+    present: _Generation,
+    upgrade: Upgrade,
+    extra: Fresh | None,
+    queries: QueryLog | None,
+    stopped: Stopped,
+) -> _Generation | None:
+    """The next generation; None if there is nothing to fit and nothing to learn."""
+    refit = upgrade.refit
+    assert refit is not None and upgrade.forward is not None
+    following = present
+    if extra is not None and refit.has_grown(present.pairs, extra.n):
+        forward = refit.forward(extra, upgrade.forward)
+        if forward is not None:
+            following = replace(following, forward=forward, pairs=refit.moments.n + extra.n)
+    if queries is not None and not stopped():
+        offset = taught_offset(upgrade, queries, extra, stopped)
+        if offset is not None:
+            following = replace(following, offset=offset, queries=len(queries))
+    return None if following is present else following
 
 
 def rewrite_mapped(
@@ -230,10 +275,14 @@ def _conclude(
     return False
 
 
+def _state_now(store: Store) -> GalleryState | None:
+    record = read_record(store.read_pointer)
+    return record.state if record else None
+
+
 def _state_of(store: Store, fitted: MapGeneration) -> GalleryState | None:
     """The gallery's state, if the generation is still the one in use, and to be rewritten."""
-    record = read_record(store.read_pointer)
-    state = record.state if record else None
+    state = _state_now(store)
     if state is None or state.phase is not Phase.SERVING or state.fitted != fitted:
         return None
     return state
@@ -274,6 +323,7 @@ def _looked_at(store: Store, upgrade: Upgrade) -> float:
 
 
 def _look(store: Store, upgrade: Upgrade, coverage: float) -> None:
-    wanted = f"{upgrade.id} {milestone_at(coverage)}"
-    while (present := store.read_pointer(_LOOKED)) != wanted:
-        store.swap_pointer(_LOOKED, present, wanted)
+    milestone = milestone_at(coverage)
+    while _looked_at(store, upgrade) < milestone:
+        present = store.read_pointer(_LOOKED)
+        store.swap_pointer(_LOOKED, present, f"{upgrade.id} {milestone}")

@@ -68,6 +68,8 @@ class Searcher:
         self._store = store
         self._upgrade = upgrade
         self._generations = generations
+        before = upgrade.earlier
+        self._earlier = None if before is None else Generations(store, before.upgrade)
         self._lock = lock
         self._moves_back = moves_back
         self._sides = sides
@@ -146,13 +148,13 @@ class Searcher:
         if query_old is None:
             raise InvalidInput("mode 'old' needs query_old, the old model's embedding")
         queries = unit_rows(query_old, dim=self._upgrade.source.dim, name="query_old")
-        if self._upgrade.earlier is None:
+        if self._upgrade.earlier is None or self._earlier is None:
             return lambda request: _only(self._sides.search_old(queries, request), "old")
-        # The old system is itself in the middle of an upgrade: its new model is our old one.
+        # The old system is itself in the middle of an upgrade: its new model is our old one, and
+        # its map may have been fitted again, or taught.
         first = self._upgrade.earlier.upgrade
-        if state.earlier is not None:
-            first = first.with_known(self._generations.known_share(state.earlier))
-        sides, old_side = TwoSides.of(self._store, first), first.old_side(query_old)
+        applied = first if state.earlier is None else self._earlier.at(state.earlier)
+        sides, old_side = TwoSides.of(self._store, first), applied.old_side(query_old)
         coverage = sides.coverage_for(old_side)
         return lambda request: [
             [replace(one, side="old") for one in listed]

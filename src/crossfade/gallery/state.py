@@ -54,6 +54,7 @@ class JobSettings:
         encoder: the new model, as ``start`` was told. source: where items' contents are.
         model: the new model's name.
         order, seed: in which order items are moved.
+        queries: where the service records what it is asked, if the gallery is to learn from it.
     """
 
     upgrade_folder: str
@@ -62,6 +63,7 @@ class JobSettings:
     model: str
     order: str
     seed: int
+    queries: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,8 @@ class GalleryState:
             del fields["fitted"]
         elif not self.fitted.queries:
             del fields["fitted"]["queries"]
+        if self.settings is not None and self.settings.queries is None:
+            del fields["settings"]["queries"]
         for name in ("known", "refits", "refit_seconds"):
             if not fields[name]:
                 del fields[name]

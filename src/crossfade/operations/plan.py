@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from crossfade.backfill import Encoder
+from crossfade.backfill.recorded import RecordedQueries
 from crossfade.errors import EncoderError, InvalidInput
 from crossfade.gallery.encoding import Encoding, Retry
 from crossfade.gallery.moves import State, check_move
@@ -65,6 +66,7 @@ class StartPlan:
             on top.
         refits_at: coverages at which the map may be fitted again, and mapped vectors be written
             anew; how long that takes can't be measured before there are items to fit on.
+        queries: what the gallery is to learn from on its way.
     """
 
     uri: str
@@ -87,6 +89,7 @@ class StartPlan:
     price: float | None
     ends_at: str
     refits_at: tuple[float, ...] = ()
+    queries: str | None = None
 
 
 def plan_start(request: StartRequest, price_per_1000: float | None = None) -> StartPlan:
@@ -101,6 +104,7 @@ def plan_start(request: StartRequest, price_per_1000: float | None = None) -> St
         raise InvalidInput(f"the price is {price_per_1000}, wanted a number of at least 0")
     upgrade = Upgrade.load(request.upgrade)
     encoder = load_encoder_of(request, upgrade)
+    RecordedQueries(request.queries, upgrade)  # refuses what the backfill could not use
     with open_collection(request.uri) as collection:
         check_start(collection.store, upgrade, collection.uri, present=collection.state)
         if upgrade.earlier is None:
@@ -138,6 +142,7 @@ def plan_start(request: StartRequest, price_per_1000: float | None = None) -> St
         price=None if price_per_1000 is None else items / 1000 * price_per_1000,
         ends_at=ends.isoformat(timespec="seconds"),
         refits_at=() if upgrade.refit is None else MILESTONES,
+        queries=None if request.queries is None else str(request.queries),
     )
 
 

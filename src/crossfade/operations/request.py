@@ -20,6 +20,7 @@ class StartRequest:
     Attributes:
         upgrade: the upgrade's folder. encoder, source: specs; see ``docs/encoders.md``.
         order, seed: in which order items are moved.
+        queries: where the service records what it is asked, to learn from it.
     """
 
     uri: str
@@ -28,6 +29,7 @@ class StartRequest:
     source: str | None = None
     order: str = "random"
     seed: int = 0
+    queries: Path | None = None
 
 
 def load_encoder_of(request: StartRequest, upgrade: Upgrade) -> ItemEncoder:

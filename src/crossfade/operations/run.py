@@ -29,7 +29,8 @@ class Pace:
         workers: threads that call the encoder side by side.
         throttle: how far it is held back.
         refit: fit the forward map again as items are moved, if the upgrade can.
-        queries: a file or folder of queries that the service records, to learn from.
+        queries: a file or folder of queries that the service records, to learn from; None for
+            what `start` was told.
     """
 
     max_items: int | None = None
@@ -76,11 +77,17 @@ def backfill(
             batch_size=pace.batch_size,
             throttle=pace.throttle,
             refit=pace.refit,
-            queries=pace.queries,
+            queries=_queries(pace, settings),
             actor=actor,
         )
         with _stoppable(job):
             return job.run(max_items=pace.max_items, progress=progress, workers=pace.workers)
+
+
+def _queries(pace: Pace, settings: JobSettings | None) -> Path | None:
+    if pace.queries is not None or settings is None or settings.queries is None:
+        return pace.queries
+    return Path(settings.queries) if pace.refit else None
 
 
 def _encoder(settings: JobSettings | None, encoder: str | None, source: str | None) -> ItemEncoder:

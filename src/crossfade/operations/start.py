@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from crossfade.backfill.journal import open_journal
 from crossfade.backfill.membership import working_alone
+from crossfade.backfill.recorded import RecordedQueries
 from crossfade.gallery import JobSettings, start_gallery
 from crossfade.gallery.moves import check_move
 from crossfade.gallery.starting import check_start
@@ -35,7 +36,9 @@ def start(request: StartRequest, *, actor: str | None = None) -> Status:
         model=encoder.name,
         order=request.order,
         seed=request.seed,
+        queries=None if request.queries is None else str(request.queries.absolute()),
     )
+    RecordedQueries(request.queries, upgrade)  # refuses what the backfill could not use
     with open_collection(request.uri) as collection:
         if upgrade.earlier is None:
             check_move("start", collection.state, collection.uri)

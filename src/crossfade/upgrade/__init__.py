@@ -13,7 +13,7 @@ from crossfade.upgrade.item_offset import (
 from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, MOST_PAIRS, residual_kernel
 from crossfade.upgrade.linear_maps import ridge_map, turned_ridge_map
 from crossfade.upgrade.log_nearness import (
-    MOST_ITEMS,
+    NEARNESS_ITEMS,
     UnlikeQueriesWarning,
     log_nearness,
     why_unlike,
@@ -44,8 +44,8 @@ from crossfade.upgrade.shares import new_side_share, old_share
 from crossfade.upgrade.teaching import (
     can_be_taught,
     images_left_out,
-    queries_known,
     queries_to_teach,
+    require_teachable,
     taught_offset,
     teaches_more,
 )
@@ -57,12 +57,12 @@ __all__ = [
     "BY_ITEMS",
     "FEWEST_QUERIES",
     "MILESTONES",
-    "MOST_ITEMS",
     "MOST_LANDMARKS",
     "MOST_PAIRS",
     "MOST_QUERIES",
     "MOST_RAISED",
     "MOST_TEACHING",
+    "NEARNESS_ITEMS",
     "Affine",
     "Calibration",
     "Earlier",
@@ -95,8 +95,8 @@ __all__ = [
     "new_side_share",
     "offset_of",
     "old_share",
-    "queries_known",
     "queries_to_teach",
+    "require_teachable",
     "residual_kernel",
     "ridge_map",
     "rule_for_log",

@@ -11,9 +11,9 @@ import numpy as np
 
 from crossfade.embeddings import FloatArray, QueryLog
 
-__all__ = ["MOST_ITEMS", "UnlikeQueriesWarning", "log_nearness", "why_unlike"]
+__all__ = ["NEARNESS_ITEMS", "UnlikeQueriesWarning", "log_nearness", "why_unlike"]
 
-MOST_ITEMS, _MOST_QUERIES = 4_000, 500
+NEARNESS_ITEMS, _MOST_QUERIES = 4_000, 500
 _UNLIKE = 0.6
 """Logs of one's own have .85 and more, another domain's sentences .5, another space's .2 to .45."""
 

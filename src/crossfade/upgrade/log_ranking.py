@@ -8,6 +8,7 @@ items that the map was not fitted on, as the gallery's will be.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,11 @@ class Images:
 
 
 def learned_matrix(
-    images: Images, queries: FloatArray, offset: ItemOffset, seed: int
+    images: Images,
+    queries: FloatArray,
+    offset: ItemOffset,
+    seed: int,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> FloatArray | None:
     """D, or None where there is nothing to be learned that holds for other queries too.
 
@@ -66,19 +71,22 @@ def learned_matrix(
     Args:
         images: of items that the map was not fitted on.
         queries: ``(q, d_new)`` real ones. offset: of the items, without D.
+        stopped: asked at each step; what is learned by then is of no use.
     """
     lists = _Drawn(images, *_offsets(images, offset), 1.0 + offset.push)
     rng = np.random.default_rng([seed, 10])
     order = rng.permutation(len(queries))
     others, left_out = np.array_split(order, [len(order) - len(order) // _HELD_OUT])
-    matrix = _learned(lists, queries[others], seed)
+    matrix = _learned(lists, queries[others], seed, stopped)
     judged = lists.of(queries[left_out], rng)
     if judged.loss(matrix) >= judged.loss(np.zeros_like(matrix)):
         return None
-    return _learned(lists, queries, seed)
+    return _learned(lists, queries, seed, stopped)
 
 
-def _learned(lists: _Drawn, queries: FloatArray, seed: int) -> FloatArray:
+def _learned(
+    lists: _Drawn, queries: FloatArray, seed: int, stopped: Callable[[], bool]
+) -> FloatArray:
     """D, ``(d_new, d_new)``.
 
     ``L = - mean_q sum_j T_qj log softmax_j(S_qj)``, ``T_q = softmax_j(<q, n_j> / tau)``; S_qj is
@@ -92,6 +100,8 @@ def _learned(lists: _Drawn, queries: FloatArray, seed: int) -> FloatArray:
     matrix = np.zeros((width, width), np.float32)
     first, second = np.zeros_like(matrix), np.zeros_like(matrix)
     for step in range(1, _STEPS + 1):
+        if stopped():
+            break
         slope = lists.of(queries, rng).slope(matrix)
         first += (1.0 - _FIRST_DECAY) * (slope - first)
         second += (1.0 - _SECOND_DECAY) * (slope * slope - second)

@@ -8,6 +8,8 @@ them make these; for others they are the first backfilled items. The map itself 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from crossfade.embeddings import QueryLog
@@ -32,8 +34,8 @@ from crossfade.upgrade.upgrade import Upgrade
 __all__ = [
     "can_be_taught",
     "images_left_out",
-    "queries_known",
     "queries_to_teach",
+    "require_teachable",
     "taught_offset",
     "teaches_more",
 ]
@@ -49,45 +51,69 @@ def can_be_taught(upgrade: Upgrade) -> bool:
     return upgrade.refit is not None and upgrade.offset is not None
 
 
-def queries_known(upgrade: Upgrade) -> int:
-    """How many queries its offsets are told by, 2,000 at most."""
+def require_teachable(upgrade: Upgrade) -> None:
+    """Raise InvalidInput if queries can't teach it."""
+    if not can_be_taught(upgrade):
+        raise InvalidInput(
+            f"this upgrade by {upgrade.method!r} can't learn from queries after it was fitted: "
+            "leave them out, or fit it anew with a log, fit(pairs, queries=log), or by auto"
+        )
+
+
+def teaches_more(upgrade: Upgrade, taught_by: int, queries: int) -> bool:
+    """Whether so many recorded queries tell enough beyond those by which it was taught before.
+
+    Twice as many do, and 2,000 that its own service was asked beside any that it was fitted with,
+    which may have been texts in their place. What 2,000 of its own have taught is left alone.
+
+    Args:
+        taught_by: how many of its own it has learned from.
+    """
+    if taught_by >= MOST_QUERIES:
+        return False
+    known = taught_by or _fitted_with(upgrade)
+    return queries >= max(FEWEST_QUERIES, min(_GROWTH * known, MOST_QUERIES))
+
+
+def _fitted_with(upgrade: Upgrade) -> int:
+    """How many queries of a log it was fitted with, 2,000 at most."""
     offset = upgrade.offset
     return len(offset.bank) if offset is not None and offset.new_side > 0.0 else 0
 
 
-def teaches_more(known: int, queries: int) -> bool:
-    """Whether so many queries tell enough beyond those known by which it was taught before."""
-    return queries >= max(FEWEST_QUERIES, _GROWTH * known) and known < MOST_QUERIES
-
-
-def queries_to_teach(upgrade: Upgrade, queries: QueryLog) -> QueryLog:
-    """The queries at unit length, if they can teach the upgrade.
+def queries_to_teach(
+    upgrade: Upgrade, queries: QueryLog, *, least: int = FEWEST_QUERIES
+) -> QueryLog:
+    """What of a log is learned from: distinct queries at unit length, 20,000 at most.
 
     Raises:
-        InvalidInput: it can't be taught, or not by so few. SpaceMismatch: of another width.
+        InvalidInput: the upgrade can't be taught, or there are fewer than ``least``.
+        SpaceMismatch: they are of another width.
     """
-    if not can_be_taught(upgrade):
-        raise InvalidInput(
-            f"this upgrade by {upgrade.method!r} can't learn from queries after it was fitted: fit "
-            "it anew with a log, fit(pairs, queries=log), or by auto"
-        )
-    checked = queries.checked(upgrade.source.dim, upgrade.target.dim)
-    if len(checked) < FEWEST_QUERIES:
-        raise InvalidInput(f"got {len(checked)} queries, wanted at least {FEWEST_QUERIES}")
-    return checked
+    require_teachable(upgrade)
+    distinct = queries.checked(upgrade.source.dim, upgrade.target.dim).distinct()
+    if len(distinct) < least:
+        raise InvalidInput(f"got {len(distinct)} distinct queries, wanted at least {least}")
+    return distinct if len(distinct) <= MOST_TEACHING else distinct.sample(MOST_TEACHING)
 
 
-def taught_offset(upgrade: Upgrade, queries: QueryLog, extra: Fresh | None) -> ItemOffset | None:
+def taught_offset(
+    upgrade: Upgrade,
+    queries: QueryLog,
+    extra: Fresh | None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> ItemOffset | None:
     """What the upgrade's offsets are by a log: about what they are if it is fitted with it.
 
-    None as long as there are too few items to tell it by.
+    None as long as there are too few items to tell it by, or if it was stopped.
 
     Args:
-        upgrade: as it was fitted. queries: of :func:`queries_to_teach`.
+        upgrade: as it was fitted. queries: that may teach it (:func:`queries_to_teach`).
         extra: the backfilled items.
+        stopped: asked every second or so.
     """
     assert upgrade.offset is not None
-    left_out = _left_out(upgrade, extra)
+    left_out = _left_out(upgrade, extra, stopped)
     if left_out is None:
         return None
     some = left_out.of(slice(0, _MOST_USUAL))
@@ -100,8 +126,9 @@ def taught_offset(upgrade: Upgrade, queries: QueryLog, extra: Fresh | None) -> I
         mean=upgrade.offset.mean,
         doubt=upgrade.offset.doubt,
     )
-    matrix = learned_matrix(left_out, queries.sample(MOST_TEACHING).new, offset, _SEED)
-    return with_matrix(offset, matrix, some)
+    teaching = queries.sample(MOST_TEACHING).new
+    matrix = learned_matrix(left_out, teaching, offset, _SEED, stopped)
+    return None if stopped() else with_matrix(offset, matrix, some)
 
 
 def _has_kernel(upgrade: Upgrade) -> bool:
@@ -109,11 +136,11 @@ def _has_kernel(upgrade: Upgrade) -> bool:
     return upgrade.refit is not None and upgrade.refit.sample is not None
 
 
-def _left_out(upgrade: Upgrade, extra: Fresh | None) -> Images | None:
-    """Items as a map images them that knows nothing of them; None for too few."""
+def _left_out(upgrade: Upgrade, extra: Fresh | None, stopped: Callable[[], bool]) -> Images | None:
+    """Items as a map images them that knows nothing of them; None for too few, or if stopped."""
     assert upgrade.refit is not None and upgrade.forward is not None
     if _has_kernel(upgrade):
-        return images_left_out(upgrade.refit)
+        return images_left_out(upgrade.refit, stopped)
     if extra is None or len(extra.sample) < _FEWEST_ITEMS:
         return None
     items = extra.drawn()
@@ -121,13 +148,18 @@ def _left_out(upgrade: Upgrade, extra: Fresh | None) -> Images | None:
     return Images(items.old, items.new, raw, upgrade.forward.scaled(raw))
 
 
-def images_left_out(refit: Refit) -> Images:
-    """The sample of a kernel map's pairs, a fifth at a time mapped by a map that never saw it."""
+def images_left_out(refit: Refit, stopped: Callable[[], bool] = lambda: False) -> Images | None:
+    """The sample of a kernel map's pairs, a fifth at a time mapped by a map that never saw it.
+
+    None if it was stopped.
+    """
     sample = refit.sample
     assert sample is not None
     raw = np.empty_like(sample.new)
     fold = np.arange(len(sample)) % _FOLDS
     for number in range(_FOLDS):
+        if stopped():
+            return None
         out, rest = fold == number, fold != number
         moments = refit.moments - Moments.of(sample.old[out], sample.new[out])
         skip = turned_ridge_map(moments, refit.penalty, refit.rotation_share)
