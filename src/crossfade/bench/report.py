@@ -141,7 +141,7 @@ def _plot(title: str, groups: Sequence[Group]) -> str:
 
     # A legend that is higher than the figure would squeeze the curves to nothing.
     beside = 1 + len(groups) // _MOST_IN_A_COLUMN
-    return draw_svg(draw, panels=1, columns=1 + beside, name=title)
+    return draw_svg(draw, panels=1, columns=1, name=title, legend=beside)
 
 
 def _draw_curve(axis: Any, group: Group, color: str, number: int) -> None:

@@ -59,11 +59,14 @@ def require_plots() -> None:
         raise MissingExtra("the report", "report") from error
 
 
-def draw_svg(draw: Callable[[list[Any]], None], *, panels: int, columns: int, name: str) -> str:
+def draw_svg(
+    draw: Callable[[list[Any]], None], *, panels: int, columns: int, name: str, legend: int = 0
+) -> str:
     """Draw panels side by side; the same input gives the same text.
 
     Args:
         draw: gets the panels' axes. name: keeps the drawing apart from others on a page.
+        legend: so many panels' room for one beside them.
 
     Raises:
         MissingExtra: matplotlib is not installed.
@@ -76,7 +79,7 @@ def draw_svg(draw: Callable[[list[Any]], None], *, panels: int, columns: int, na
     # The salt keeps names inside of one drawing apart from those of its neighbours on a page.
     style: Any = {**_STYLE, "svg.hashsalt": name}
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(4.8 * columns, 3.4 * rows + 0.4), layout="constrained")
+        figure = Figure(figsize=(4.8 * (columns + legend), 3.4 * rows + 0.4), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for spare in grid[panels:]:
             spare.remove()
