@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import subprocess
-import sys
 import tempfile
-import textwrap
 import threading
-import time
 import tracemalloc
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,70 +13,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recorded_queries import (
+    DIM_NEW,
+    DIM_OLD,
+    POOL,
+    log_of,
+    old_of,
+    queries,
+    run,
+    smallest,
+)
 
 from crossfade import QueryLog, QueryRecorder
-from crossfade.embeddings import recorder as module
-from crossfade.embeddings import unit_rows
-from crossfade.errors import DataFileError, InvalidInput, OutputError, SpaceMismatch
+from crossfade.errors import DataFileError, InvalidInput, SpaceMismatch
 
-DIM_NEW, DIM_OLD = 6, 3
-
-
-def queries(n: int, seed: int = 0, dim: int = DIM_NEW) -> np.ndarray:
-    return unit_rows(np.random.default_rng(seed).normal(size=(n, dim)))
-
-
-def old_of(rows: np.ndarray) -> np.ndarray:
-    """As if by another model: the same row gives the same one."""
-    return unit_rows(rows[:, :DIM_OLD] + 2)
-
-
-def smallest(rows: Iterable[np.ndarray], most: int) -> np.ndarray:
-    """The slow reference: all distinct rows, sorted by hash."""
-    distinct = {row.tobytes(): row for row in rows}
-
-    def hashed(key: bytes) -> bytes:
-        return hashlib.blake2b(key, digest_size=16).digest()
-
-    return np.stack([distinct[key] for key in sorted(distinct, key=hashed)[:most]])
-
-
-def log_of(recorder: QueryRecorder) -> QueryLog:
-    log = recorder.log()
-    assert log is not None
-    return log
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.005)
-
-
-def writers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "recorded queries"]
-
-
-def settled() -> None:
-    """Wait for all that is due to be written."""
-    wait_until(lambda: not writers())
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "queries.npz"
-    settled()
-
-
-@pytest.fixture
-def without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REST_SECONDS", 0.0)
-
-
-# --- which are kept
-
-POOL = queries(40)
 ASKED = st.lists(
     st.lists(st.integers(0, 39), max_size=8).flatmap(
         lambda rows: st.tuples(st.just(rows), st.booleans())
@@ -206,11 +148,6 @@ def test_two_recorders_of_one_file_lose_nothing_of_each_other(path: Path) -> Non
     np.testing.assert_array_equal(written.old, old_of(expected))
 
 
-def run(code: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-
-
 def test_another_process_writes_the_same_file(path: Path, tmp_path: Path) -> None:
     recorder = QueryRecorder(path, 300)
     recorder.add(queries(400, seed=1))
@@ -258,197 +195,6 @@ def test_many_threads_record_while_the_file_is_written(path: Path) -> None:
     expected = smallest(rows[: 2_000 + 125 * 7], 500)
     np.testing.assert_array_equal(log_of(recorder).new, expected)
     np.testing.assert_array_equal(QueryLog.load(path).new, expected)
-
-
-# --- when the file is written
-
-
-@pytest.mark.usefixtures("without_rest")
-def test_it_is_first_written_with_200_queries(path: Path) -> None:
-    recorder = QueryRecorder(path)
-    recorder.add(queries(199))
-    settled()
-    assert not path.exists()
-    recorder.add(queries(199)[:50])
-    settled()
-    assert not path.exists(), "they were there before"
-    recorder.add(queries(1, seed=1))
-    settled()
-    assert len(QueryLog.load(path)) == 200
-
-
-@pytest.mark.usefixtures("without_rest")
-def test_a_sample_that_is_smaller_is_first_written_when_it_is_full(path: Path) -> None:
-    recorder = QueryRecorder(path, 20)
-    recorder.add(queries(19))
-    settled()
-    assert not path.exists()
-    recorder.add(queries(1, seed=1))
-    settled()
-    assert len(QueryLog.load(path)) == 20
-
-
-@pytest.mark.usefixtures("without_rest")
-@pytest.mark.parametrize(("held", "changes"), [(10, 50), (200, 67), (400, 134)])
-def test_it_is_written_again_when_enough_has_changed(path: Path, held: int, changes: int) -> None:
-    """A quarter of what is kept then: 67 of 267, 134 of 534; or 50."""
-    with QueryRecorder(path) as recorder:
-        recorder.add(queries(held))
-    assert len(QueryLog.load(path)) == held
-    recorder = QueryRecorder(path)
-    recorder.add(queries(changes - 1, seed=1))
-    recorder.add(queries(held))
-    settled()
-    assert len(QueryLog.load(path)) == held
-    recorder.add(queries(1, seed=2))
-    settled()
-    assert len(QueryLog.load(path)) == held + changes
-
-
-@pytest.mark.usefixtures("without_rest")
-def test_old_embeddings_that_come_later_are_changes_as_well(path: Path) -> None:
-    recorder = QueryRecorder(path)
-    recorder.add(queries(200))
-    settled()
-    recorder.add(queries(200), old_of(queries(200)))
-    settled()
-    assert QueryLog.load(path).old is not None
-
-
-def test_it_rests_between_two_writes_and_then_goes_on_by_itself(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_REST_SECONDS", 1.0)
-    recorder = QueryRecorder(path)
-    recorder.add(queries(200))
-    settled()
-    first = path.stat().st_mtime_ns
-    recorder.add(queries(100, seed=1))
-    settled()
-    assert len(QueryLog.load(path)) == 300
-    assert path.stat().st_mtime_ns - first > 0.9e9
-
-
-def test_what_is_closed_does_not_wait_for_the_end_of_the_rest(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_REST_SECONDS", 3600.0)
-    with QueryRecorder(path) as recorder:
-        recorder.add(queries(200))
-        settled()
-        recorder.add(queries(100, seed=1))
-        time.sleep(0.2)  # its thread rests by now
-        began = time.monotonic()
-    assert time.monotonic() - began < 60
-    assert len(QueryLog.load(path)) == 300 and not writers()
-
-
-def test_what_has_not_changed_is_not_written(path: Path) -> None:
-    recorder = QueryRecorder(path)
-    recorder.flush()
-    assert not path.exists(), "nothing is kept"
-    recorder.add(POOL)
-    recorder.flush()
-    first = path.stat()
-    recorder.add(POOL[:5])
-    recorder.flush()
-    recorder.close()
-    QueryRecorder(path).close()
-    assert path.stat().st_ino == first.st_ino
-    assert path.stat().st_mtime_ns == first.st_mtime_ns
-
-
-def test_nobody_waits_for_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go, save = threading.Event(), threading.Event(), module._save
-
-    def slow(*arguments: Any) -> None:
-        begun.set()
-        assert go.wait(60)
-        save(*arguments)
-
-    monkeypatch.setattr(module, "_save", slow)
-    recorder = QueryRecorder(path)
-    recorder.add(queries(200))
-    assert begun.wait(60)
-
-    def use() -> None:
-        recorder.add(queries(300, seed=1))
-        assert len(recorder) == len(log_of(recorder)) == 500
-
-    thread = threading.Thread(target=use, daemon=True)
-    thread.start()
-    thread.join(30)
-    waited = thread.is_alive()
-    go.set()
-    assert not waited and not path.exists()
-    recorder.close()
-    assert len(QueryLog.load(path)) == 500, "what came while it was written is not forgotten"
-
-
-def test_two_writes_never_overlap(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else what is kept now could be replaced by what was kept before."""
-    begun, go, save = threading.Event(), threading.Event(), module._save
-    under_way: list[int] = []
-    seen: list[int] = []
-
-    def slow(*arguments: Any) -> None:
-        under_way.append(1)
-        seen.append(len(under_way))
-        begun.set()
-        assert go.wait(60)
-        save(*arguments)
-        under_way.pop()
-
-    monkeypatch.setattr(module, "_save", slow)
-    recorder = QueryRecorder(path)
-    recorder.add(queries(200))
-    assert begun.wait(60)
-    recorder.add(queries(10, seed=1))
-    flushing = threading.Thread(target=recorder.flush)
-    flushing.start()
-    time.sleep(0.2)
-    go.set()
-    flushing.join()
-    assert seen == [1, 1]
-    assert len(QueryLog.load(path)) == 210
-
-
-# --- who may read it
-
-
-@contextmanager
-def umask_of(mask: int) -> Iterator[None]:
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-def test_a_new_file_is_its_owners_alone_from_its_first_byte_on(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    modes, savez = [], np.savez
-
-    def watched(file: Any, **arrays: Any) -> None:
-        modes.extend(half.stat().st_mode for half in path.parent.iterdir())
-        savez(file, **arrays)
-
-    monkeypatch.setattr(module.np, "savez", watched)
-    with umask_of(0), QueryRecorder(path) as recorder:
-        recorder.add(POOL)
-    assert [mode & 0o777 for mode in modes] == [0o600]
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_file_that_is_there_stays_as_private_as_it_is(path: Path) -> None:
-    for mode in (0o640, 0o400):
-        QueryLog(POOL[:1]).save(path)
-        path.chmod(mode)
-        with QueryRecorder(path) as recorder:
-            recorder.add(POOL)
-        assert path.stat().st_mode & 0o777 == mode
-        path.unlink()
 
 
 # --- what is refused
@@ -591,113 +337,3 @@ def test_a_log_of_other_widths_that_takes_the_files_place_is_not_overwritten(pat
         with pytest.raises(SpaceMismatch, match=r"dimension 5, those recorded so far [36]"):
             recorder.flush()
         assert path.read_bytes() == before
-
-
-# --- a disk that fails
-
-
-def test_a_folder_that_is_gone_is_made_again(path: Path) -> None:
-    place = path.parent / "logs" / "queries.npz"
-    recorder = QueryRecorder(place)
-    recorder.add(POOL[:20])
-    recorder.flush()
-    place.unlink()
-    place.parent.rmdir()
-    recorder.add(POOL)
-    recorder.close()
-    assert len(QueryLog.load(place)) == 40
-
-
-def test_what_can_not_be_written_is_warned_of_once_and_tried_again(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tried, save = [], module._save
-
-    def counted(*arguments: Any) -> None:
-        tried.append(time.monotonic())
-        save(*arguments)
-
-    monkeypatch.setattr(module, "_REST_SECONDS", 0.05)
-    monkeypatch.setattr(module, "_save", counted)
-    folder = path.parent / "logs"
-    folder.write_text("in the folder's place")
-    recorder = QueryRecorder(folder / "queries.npz")
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        recorder.add(queries(200))
-        wait_until(lambda: len(tried) >= 3)
-        with pytest.raises(OutputError, match=r"can't write .*queries\.npz: Not a directory"):
-            recorder.flush()
-        recorder.add(queries(100, seed=1))
-        wait_until(lambda: len(tried) >= 6)
-        folder.unlink()
-        settled()
-    assert len(QueryLog.load(folder / "queries.npz")) == 300
-    (only,) = warned
-    assert only.category is RuntimeWarning and "tried again" in str(only.message)
-    # By the thread; flush need not wait.
-    assert sorted(np.diff(tried[:3]))[0] > 0.04
-    recorder.close()
-
-
-@pytest.mark.usefixtures("without_rest")
-def test_a_thread_that_died_of_something_else_is_followed_by_another(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    died, save = [], module._save
-
-    def fails_once(*arguments: Any) -> None:
-        monkeypatch.setattr(module, "_save", save)
-        raise MemoryError
-
-    monkeypatch.setattr(threading, "excepthook", died.append)
-    monkeypatch.setattr(module, "_save", fails_once)
-    recorder = QueryRecorder(path)
-    recorder.add(queries(200))
-    wait_until(lambda: bool(died))
-    settled()
-    recorder.add(queries(1, seed=1))
-    settled()
-    assert len(QueryLog.load(path)) == 201
-
-
-def test_close_warns_of_what_is_lost(path: Path) -> None:
-    folder = path.parent / "logs"
-    folder.write_text("in the folder's place")
-    recorder = QueryRecorder(folder / "queries.npz")
-    recorder.add(POOL)
-    with pytest.warns(RuntimeWarning, match="Not a directory"):
-        recorder.close()
-    folder.unlink()
-    recorder.flush()
-    assert len(QueryLog.load(folder)) == 40, "it still has them"
-
-
-def test_a_full_disk_leaves_the_file_as_it_was(path: Path) -> None:
-    done = run(
-        """
-        import os, resource, sys, warnings
-        import numpy as np
-        from crossfade import QueryRecorder
-        from crossfade.errors import OutputError
-
-        path, rng = sys.argv[1], np.random.default_rng(0)
-        recorder = QueryRecorder(path)
-        recorder.add(rng.normal(size=(20, 64)))
-        recorder.flush()
-        held = open(path, "rb").read()
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
-        recorder.add(rng.normal(size=(100, 64)))
-        try:
-            recorder.flush()
-        except OutputError as error:
-            print("flush:", error)
-        assert open(path, "rb").read() == held
-        assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-        recorder.flush()
-        """,
-        path,
-    )
-    assert "flush: can't write" in done.stdout and "File too large" in done.stdout
-    assert len(QueryLog.load(path)) == 120

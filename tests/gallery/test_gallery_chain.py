@@ -19,7 +19,7 @@ from crossfade.errors import (
 from crossfade.fit.api import fit
 from crossfade.fit.ridge import fit_forward_ridge, fit_refitted_ridge, fit_ridge
 from crossfade.fit.settings import FitSettings
-from crossfade.gallery import Gallery, Phase, open_gallery, start_gallery
+from crossfade.gallery import Gallery, Hit, Phase, open_gallery, start_gallery
 from crossfade.gallery.generations import kept_maps
 from crossfade.gallery.record import read_log, verify_log
 from crossfade.gallery.refit import fit_again
@@ -106,6 +106,12 @@ def holding(gallery: Gallery, space: str) -> set[int]:
 
 def ids(found: list[list[object]]) -> list[list[int]]:
     return [[int(hit.id) for hit in hits] for hits in found]  # type: ignore[attr-defined]
+
+
+def check_same_answers(before: list[list[Hit]], after: list[list[Hit]]) -> None:
+    for one, other in zip(before, after, strict=True):
+        assert [hit.id for hit in one] == [hit.id for hit in other]
+        np.testing.assert_allclose([h.score for h in one], [h.score for h in other], atol=1e-6)
 
 
 def in_the_middle(store: Store, first: Upgrade, coverage: float = 0.4) -> Gallery:
@@ -358,9 +364,7 @@ def test_the_old_system_of_a_chain_is_as_it_was_though_its_map_repeats_items() -
         with start_gallery(store, chained(first, NEXT, DIRECT)) as chain:
             chain.prepare()
             after = chain.search(None, ITEMS, query_old=QUERY2, mode="old")
-    for one, other in zip(before, after, strict=True):
-        assert [hit.id for hit in one] == [hit.id for hit in other]
-        np.testing.assert_allclose([h.score for h in one], [h.score for h in other], atol=1e-6)
+    check_same_answers(before, after)
 
 
 def test_the_old_system_of_a_chain_is_as_it_was_though_queries_have_taught_it() -> None:
@@ -377,8 +381,6 @@ def test_the_old_system_of_a_chain_is_as_it_was_though_queries_have_taught_it() 
     with start_gallery(store, chained(first, NEXT, DIRECT)) as chain:
         chain.prepare()
         after = chain.search(None, ITEMS, query_old=QUERY2, mode="old")
-        for one, other in zip(before, after, strict=True):
-            assert [hit.id for hit in one] == [hit.id for hit in other]
-            np.testing.assert_allclose([h.score for h in one], [h.score for h in other], atol=1e-6)
+        check_same_answers(before, after)
         pointer = store.read_pointer("crossfade.gallery")
         assert pointer is not None and json.loads(pointer)["format"] == 4
