@@ -81,7 +81,11 @@ def test_old_vectors_are_half_whitened_the_less_the_fewer_there_are(n: int) -> N
         np.testing.assert_allclose(product / product[0, 0], np.eye(5), atol=1e-3)
 
 
-def test_many_pairs_are_fitted_with_the_least_penalised_squared_error() -> None:
+@pytest.mark.parametrize("rows", [7, 10, 2_048])
+def test_many_pairs_are_fitted_with_the_least_penalised_squared_error(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossfade.upgrade.kernel_maps._ROWS", rows)
     pairs = bent_pairs(300)
     skip = skip_of(pairs)
     old, new = pairs.old_rows(), pairs.new_rows()

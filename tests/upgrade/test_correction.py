@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from crossfade.upgrade.kernel_maps import (
 )
 
 DIM_OLD, DIM_NEW, KINDS, SEEN = 12, 16, 8, 5
+LANDMARKS = 300
 
 
 def items(n: int, kinds: range, seed: int) -> Pairs:
@@ -41,9 +43,15 @@ def items(n: int, kinds: range, seed: int) -> Pairs:
 FITTED = items(2_000, range(SEEN), 1)
 
 
-@pytest.fixture(scope="module")
-def upgrade() -> Upgrade:
-    return fit(FITTED, "refitted_mlp", epochs=20, seed=0)
+@pytest.fixture(scope="module", params=["refitted_mlp", "refitted_kernel"])
+def upgrade(request: pytest.FixtureRequest) -> Upgrade:
+    """A network; or a kernel map of more pairs than an artifact carries."""
+    kernel = sys.modules["crossfade.fit.kernel"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "MOST_CARRIED", 1_000)
+        bounds = {**kernel.kernel_of_pairs.__kwdefaults__, "most_landmarks": LANDMARKS}
+        patch.setattr(kernel.kernel_of_pairs, "__kwdefaults__", bounds)
+        return fit(FITTED, request.param, epochs=20, seed=0)
 
 
 def gathered(upgrade: Upgrade, pairs: Pairs) -> Fresh:
@@ -63,7 +71,13 @@ def test_a_few_items_of_unseen_kinds_correct_the_others(upgrade: Upgrade) -> Non
     unseen = range(SEEN, KINDS)
     corrected = upgrade.refitted(gathered(upgrade, items(80, unseen, 2)))
     assert corrected is not None and corrected.forward is not None
-    assert corrected.forward.layers  # the network is still there
+    assert upgrade.forward is not None and corrected.forward.kernel is not None
+    if upgrade.forward.kernel is None:
+        assert corrected.forward.layers is upgrade.forward.layers
+    else:
+        own, joined = upgrade.forward.kernel, corrected.forward.kernel
+        assert len(own.landmarks) == LANDMARKS and len(joined.landmarks) == LANDMARKS + 80
+        np.testing.assert_array_equal(joined.weight[:LANDMARKS], own.weight)
     others = items(500, unseen, 3)
     assert error(corrected, others) < 0.3 * error(upgrade, others)
 
@@ -121,7 +135,8 @@ def test_the_artifact_carries_it(tmp_path: Path, upgrade: Upgrade) -> None:
     upgrade.save(tmp_path / "up")
     loaded = Upgrade.load(tmp_path / "up")
     assert loaded.id == upgrade.id and loaded.refit is not None and loaded.refit.corrects
-    assert '"format_version": 6' in (tmp_path / "up" / "upgrade.json").read_text()
+    version = 8 if upgrade.has_kernel else 6
+    assert f'"format_version": {version}' in (tmp_path / "up" / "upgrade.json").read_text()
     pairs = items(120, range(SEEN, KINDS), 9)
     again = [one.refitted(gathered(one, pairs)) for one in (upgrade, loaded)]
     assert all(again)
@@ -194,5 +209,5 @@ def test_the_penalty_is_that_of_the_least_error_on_items_left_out(noise: float) 
     errors = {penalty: slow_error(z, residuals, penalty) for penalty in _CORRECTION_PENALTIES}
     best = min(errors, key=lambda penalty: errors[penalty])
     worth_it = errors[best] < 0.95 * (residuals**2).sum()
-    assert _least_error_left_out(z, residuals) == (best if worth_it else None)
+    assert _least_error_left_out(z, residuals, 1.0) == (best if worth_it else None)
     assert worth_it == (noise < 2)

@@ -13,13 +13,12 @@ from crossfade.fit.item_offset import with_item_offset
 from crossfade.fit.methods import METHODS, Method, few_for_networks
 from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
-from crossfade.upgrade import MOST_PAIRS, Upgrade
+from crossfade.upgrade import Upgrade
 
 __all__ = ["candidates", "choose"]
 
 # The first is what the others must beat.
-_OF_MANY_PAIRS = ("refitted_ridge", "refitted_mlp")
-_OF_FEWER_PAIRS = ("refitted_kernel", "refitted_mlp")
+_CANDIDATES = ("refitted_kernel", "refitted_mlp")
 _BY_LABELS = "refitted_contrastive"
 _BOOTSTRAP_SAMPLES = 500
 
@@ -28,12 +27,13 @@ def candidates(pairs: Pairs) -> list[Method]:
     """The methods that compete for these pairs, the one to beat first.
 
     With fewer than two pairs a dimension only closed forms compete: a trained map then fits
-    the pairs themselves, and held-out items of the same kind are too like them to tell. With more
-    than a kernel map can be fitted on, networks find what is not linear.
+    the pairs themselves, and held-out items of the same kind are too like them to tell. Many pairs
+    of few dimensions a network maps best, of many dimensions a kernel map.
     """
     several_classes = pairs.labels is not None and len(np.unique(pairs.labels)) > 1
-    names = _OF_FEWER_PAIRS if len(pairs) <= MOST_PAIRS else _OF_MANY_PAIRS
-    competing = [METHODS[name] for name in (*names, *([_BY_LABELS] if several_classes else []))]
+    competing = [
+        METHODS[name] for name in (*_CANDIDATES, *([_BY_LABELS] if several_classes else []))
+    ]
     few = few_for_networks(pairs)
     return [method for method in competing if method.closed_form or not few]
 

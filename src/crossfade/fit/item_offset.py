@@ -80,7 +80,7 @@ def with_item_offset(
         judged: fitted on ``split.fitting``. final: the one that is handed on.
         queries: real ones, none of which is evaluated on.
     """
-    lengths = _Lengths.of(judged, final)
+    lengths = _Lengths.of(judged, final, split.fitting)
     if judged.forward is None or final.rho is not None:
         return judged, final
     if lengths is None and judged.forward.kernel is not None:
@@ -143,13 +143,21 @@ class _Lengths:
     items: PairSample
 
     @classmethod
-    def of(cls, judged: Upgrade, final: Upgrade) -> _Lengths | None:
-        """Of kernel maps, and of maps that will be; None for others."""
-        if final.refit is None or judged.refit is None or judged.refit.sample is None:
+    def of(cls, judged: Upgrade, final: Upgrade, fitting: Pairs) -> _Lengths | None:
+        """Of kernel maps, and of maps that will be, that know what they were fitted on, or None.
+
+        Args:
+            fitting: the pairs that ``judged`` was fitted on.
+        """
+        if final.refit is None or judged.refit is None or not judged.has_kernel:
             return None
+        items = judged.refit.sample
+        if items is None:
+            rows = np.random.default_rng(0).permutation(len(fitting))[:_MOST_ITEMS]
+            items = PairSample(fitting.old_rows(rows), fitting.new_rows(rows))
         moments = final.refit.moments
         return cls(
             moments.mean_y.astype(np.float32),
             doubt_of(moments.n / max(final.source.dim, final.target.dim)),
-            judged.refit.sample,
+            items,
         )

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from crossfade.embeddings import Pairs
 from crossfade.fit.moments import pair_moments
 from crossfade.fit.reference import two_encoder_reference
+from crossfade.fit.refitting import corrected_later
 from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import (
+    MOST_CARRIED,
     MOST_LANDMARKS,
     MOST_PAIRS,
     Affine,
@@ -58,12 +60,12 @@ def fit_ridge_to_kernel(
 ) -> Upgrade:
     """``refitted_ridge`` at first; fitted again, it becomes a kernel map (ours).
 
-    The artifact carries a sample of the pairs beside their moments. Backfilled items join them, and
-    what they show beyond a linear map a kernel map finds, on unseen kinds of items as well.
+    The artifact carries the pairs, or a sample of many, beside their moments. Backfilled items join
+    them, and what they show beyond a linear map a kernel map finds, on unseen kinds as well.
     """
     upgrade = fit_refitted_ridge(pairs, settings, progress)
     assert upgrade.refit is not None
-    order = np.random.default_rng([settings.seed, 6]).permutation(len(pairs))[:MOST_LANDMARKS]
+    order = np.random.default_rng([settings.seed, 6]).permutation(len(pairs))[:MOST_CARRIED]
     rows = np.sort(order)
     mixed = np.searchsorted(rows, order)  # in random order: what comes first is a sample too
     sample = PairSample(pairs.old_rows(rows)[mixed], pairs.new_rows(rows)[mixed])
@@ -76,13 +78,17 @@ def fit_refitted_kernel(
 ) -> Upgrade:
     """A kernel map from the first, fitted again on the backfilled items (ours).
 
-    See :func:`fit_forward_kernel` and :func:`fit_ridge_to_kernel`.
+    One of more pairs than an artifact carries is not fitted again but corrected, as
+    :func:`crossfade.fit.forward_mlp.fit_refitted_mlp` is. See :func:`fit_forward_kernel` and
+    :func:`fit_ridge_to_kernel`.
     """
-    upgrade = fit_ridge_to_kernel(pairs, settings, progress)
+    fit_linear = fit_ridge_to_kernel if len(pairs) <= MOST_CARRIED else fit_refitted_ridge
+    upgrade = fit_linear(pairs, settings, progress)
     assert upgrade.forward is not None and isinstance(upgrade.forward.skip, Affine)
     skip = upgrade.forward.skip
     forward = Transform(skip, kernel=kernel_of_pairs(pairs, skip, settings.seed))
-    return replace(upgrade, method="refitted_kernel", forward=forward)
+    fitted = replace(upgrade, method="refitted_kernel", forward=forward)
+    return fitted if len(pairs) <= MOST_CARRIED else corrected_later(fitted, pairs)
 
 
 def kernel_of_pairs(

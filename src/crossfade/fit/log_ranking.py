@@ -7,11 +7,12 @@ import numpy as np
 from crossfade.embeddings import FloatArray, Pairs
 from crossfade.fit.methods import METHODS, few_for_networks
 from crossfade.fit.settings import FitSettings
-from crossfade.upgrade import MOST_PAIRS, Images, ItemOffset, Upgrade, learned_matrix
+from crossfade.upgrade import Images, ItemOffset, Upgrade, learned_matrix
 
 __all__ = ["images_of", "learned_from_log"]
 
 _FOLDS = 5
+_MOST_ROWS = 20_000
 
 
 def learned_from_log(
@@ -43,7 +44,7 @@ def images_of(pairs: Pairs, fitted: Upgrade, settings: FitSettings) -> Images:
     assert fitted.forward is not None
     method = METHODS[fitted.method]
     rng = np.random.default_rng([settings.seed, 8])
-    rows = np.sort(rng.permutation(len(pairs))[:MOST_PAIRS])
+    rows = np.sort(rng.permutation(len(pairs))[:_MOST_ROWS])
     old, new = pairs.old_rows(rows), pairs.new_rows(rows)
     if not method.closed_form or len(rows) < len(pairs):
         raw = fitted.forward.raw(old)

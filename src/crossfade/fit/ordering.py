@@ -128,7 +128,7 @@ def choose_order(upgrade: Upgrade, held_out: Pairs, seed: int) -> tuple[str, dic
     Returns:
         Its name; and the area that the order which suits adds, for each kind of made-up queries.
     """
-    order = PREDICTED_RESIDUAL if _has_kernel(upgrade) else EXPECTED_GAIN
+    order = PREDICTED_RESIDUAL if upgrade.has_kernel else EXPECTED_GAIN
     rows = np.sort(np.random.default_rng([seed, 6]).permutation(len(held_out))[:_MOST_ITEMS])
     items = held_out.subset(rows)
     added: dict[str, float] = {}
@@ -138,13 +138,6 @@ def choose_order(upgrade: Upgrade, held_out: Pairs, seed: int) -> tuple[str, dic
         added[queries.kind] = round(float(gains.mean()), 5)
         harms = harms or bool(gains.mean() < -_SURE * gains.std() / np.sqrt(len(gains)))
     return RANDOM if harms else order, added
-
-
-def _has_kernel(upgrade: Upgrade) -> bool:
-    """Whether the map is a kernel's, or will be when it is fitted again."""
-    if upgrade.forward is not None and upgrade.forward.kernel is not None:
-        return True
-    return upgrade.refit is not None and upgrade.refit.sample is not None
 
 
 def _added_areas(

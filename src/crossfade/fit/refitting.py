@@ -30,6 +30,12 @@ def refit_of(pairs: Pairs, moments: Moments, **settings: Any) -> Refit:
 
 def corrected_later(upgrade: Upgrade, pairs: Pairs) -> Upgrade:
     """The upgrade, fitted on these pairs, with what it takes to correct its map."""
-    moments = pair_moments(pairs, forward=True)
-    again = refit_of(pairs, moments, shares_follow=False, corrects=True)
+    kernel = None if upgrade.forward is None else upgrade.forward.kernel
+    again = refit_of(
+        pairs,
+        pair_moments(pairs, forward=True),
+        shares_follow=False,
+        corrects=True,
+        landmarks=0 if kernel is None else len(kernel.landmarks),
+    )
     return replace(upgrade, refit=again)

@@ -34,6 +34,7 @@ from crossfade.upgrade.old_side import OldSide
 from crossfade.upgrade.ordering import Ordering
 from crossfade.upgrade.refit import (
     MILESTONES,
+    MOST_CARRIED,
     Fresh,
     PairSample,
     Refit,
@@ -57,6 +58,7 @@ __all__ = [
     "BY_ITEMS",
     "FEWEST_QUERIES",
     "MILESTONES",
+    "MOST_CARRIED",
     "MOST_LANDMARKS",
     "MOST_PAIRS",
     "MOST_QUERIES",

@@ -33,9 +33,11 @@ __all__ = ["FORMAT_VERSION", "load", "save", "upgrade_id"]
 FORMAT_VERSION = 2
 _CHAINED_VERSION = 3
 """Of chained upgrades, which a release that knows of none must not take for plain ones."""
-_NUGGET_VERSION, _OFFSET_VERSION, _CORRECTED_VERSION, _LATEST_VERSION = 4, 5, 6, 7
+_NUGGET_VERSION, _OFFSET_VERSION, _CORRECTED_VERSION, _TAUGHT_VERSION = 4, 5, 6, 7
+_LATEST_VERSION = 8
 """Likewise of kernels with a nugget; of those with inputs of their own or offsets of items; of
-networks that backfilled items correct, or offsets of backfilled items; of what a log taught."""
+networks that backfilled items correct, or offsets of backfilled items; of what a log taught; of
+kernel maps that backfilled items correct."""
 _READ = range(FORMAT_VERSION, _LATEST_VERSION + 1)
 MANIFEST = "upgrade.json"
 WEIGHTS = "weights.safetensors"
@@ -118,6 +120,8 @@ def _version(upgrade: Upgrade) -> int:
     if upgrade.offset is not None and upgrade.offset.new_side > 0:
         version = max(version, _CORRECTED_VERSION)
     if upgrade.offset is not None and upgrade.offset.distilled is not None:
+        version = max(version, _TAUGHT_VERSION)
+    if upgrade.refit is not None and upgrade.refit.landmarks:
         version = _LATEST_VERSION
     return version
 
@@ -188,6 +192,7 @@ def _describe_refit(again: Refit) -> dict[str, Any]:
         "rotation_share": again.rotation_share,
         # Left out where it is not so, as above.
         **({"corrects": True} if again.corrects else {}),
+        **({"landmarks": again.landmarks} if again.landmarks else {}),
     }
 
 
@@ -241,6 +246,7 @@ def _restore_refit(again: Mapping[str, Any], tensors: _Tensors) -> Refit:
         again.get("rotation_share", 0.0),
         PairSample(sample["old"], sample["new"]) if sample else None,
         again.get("corrects", False),
+        again.get("landmarks", 0),
     )
 
 

@@ -10,9 +10,9 @@ from crossfade.upgrade.transform import Affine, Kernel, Transform, unit_inputs
 
 __all__ = ["MOST_LANDMARKS", "MOST_PAIRS", "correcting_kernel", "residual_kernel"]
 
-MOST_LANDMARKS = 5_000
+MOST_LANDMARKS = 10_000
 """What maps an item in a bounded time."""
-MOST_PAIRS = 20_000
+MOST_PAIRS = 60_000
 """What is fitted on in a bounded time."""
 _GAMMA = 1.0
 _PENALTY = 3e-6
@@ -82,25 +82,27 @@ def correcting_kernel(old: FloatArray, new: FloatArray, base: Transform) -> Kern
     are like the pairs, that error is not below the map's own, and nothing is corrected.
 
     Args:
-        old: ``(n, d_old)``, in random order. new: ``(n, d_new)``, unit rows. base: old to new.
+        old: ``(n, d_old)``, in random order. new: ``(n, d_new)``, unit rows.
+        base: old to new. If it has a kernel map of its own, the items become further landmarks.
     """
     raw = base.raw(old).astype(np.float64)
     lengths = np.sqrt((raw * raw).sum(axis=1, keepdims=True))
     agreement = float((new * raw / np.maximum(lengths, _JITTER)).sum(axis=1).mean())
     # Upon the image before it is scaled to unit length.
     residuals = lengths * new / max(agreement, _LEAST_AGREEMENT) - raw
-    inputs = _half_whitened(old)
-    z = unit_inputs(inputs, old.astype(np.float64)).astype(np.float32)
-    penalty = _least_error_left_out(z[:_JUDGED_ON], residuals[:_JUDGED_ON])
+    own = base.kernel
+    inputs, gamma = (_half_whitened(old), _GAMMA) if own is None else (own.inputs, own.gamma)
+    z = old if inputs is None else unit_inputs(inputs, old.astype(np.float64)).astype(np.float32)
+    penalty = _least_error_left_out(z[:_JUDGED_ON], residuals[:_JUDGED_ON], gamma)
     if penalty is None:
         return None
-    weight = _full(z, residuals, _GAMMA, penalty).astype(np.float32)
-    return Kernel(z, weight, _GAMMA, inputs=inputs)
+    weight = _full(z, residuals, gamma, penalty).astype(np.float32)
+    return Kernel(z, weight, gamma, inputs=inputs) if own is None else own.joined(z, weight)
 
 
-def _least_error_left_out(z: FloatArray, residuals: _Float64) -> float | None:
+def _least_error_left_out(z: FloatArray, residuals: _Float64, gamma: float) -> float | None:
     """The penalty that predicts items left out best; None if all predict little."""
-    values, vectors = np.linalg.eigh(_similarities(z, z, _GAMMA))
+    values, vectors = np.linalg.eigh(_similarities(z, z, gamma))
     turned, squares = vectors.T @ residuals, vectors * vectors
     errors = {}
     for penalty in _CORRECTION_PENALTIES:
@@ -138,8 +140,14 @@ def _nystroem(
     for start in range(0, len(z), _ROWS):
         part = slice(start, start + _ROWS)
         similar = _similarities(z[part], landmarks, gamma)
-        normal += similar.T @ similar
+        # In blocks, and those above the diagonal alone: the product as a whole is another matrix
+        # as large as the sum.
+        for first in range(0, len(landmarks), _ROWS):
+            block = similar[:, first : first + _ROWS]
+            normal[first : first + _ROWS, first:] += block.T @ similar[:, first:]
         wanted += similar.T @ residuals[part]
+    for first in range(_ROWS, len(landmarks), _ROWS):
+        normal[first : first + _ROWS, :first] = normal[:first, first : first + _ROWS].T
     return np.asarray(np.linalg.solve(normal, wanted), dtype=np.float64)
 
 

@@ -3,14 +3,15 @@
 Every backfilled item is a pair of the gallery itself, and pairs that are like the items still
 to be mapped are what a map needs most. A ridge is determined by the moments of its pairs, so
 the artifact carries those, and the items' own are added to them. A kernel map needs pairs
-themselves: the artifact then carries a sample of them, which a sample of the items joins. A network
-stays as it is; what it misses on the items a kernel map learns, if that is more than noise. Items
-that were fitted on already must not count twice (a map that has seen an item many times over bends
-to it), so the artifact carries a mark of each pair's old vector as well.
+themselves: the artifact then carries them, and a sample of the items joins. A network, or a kernel
+map of more pairs than an artifact carries, stays as it is; what it misses on the items another
+kernel map learns, if that is more than noise. Items that were fitted on already must not count
+twice (a map that has seen an item many times over bends to it), so the artifact carries a mark of
+each pair's old vector as well.
 
 When a map is fitted again: at some coverages (:data:`MILESTONES`), few, since every new map
 rewrites the mapped vectors of all items not yet backfilled; and only if the number fitted on
-has grown by a twentieth since the last time (of a network: the number of items alone).
+has grown by a twentieth since the last time (of a map that stays: the number of items alone).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -29,10 +30,11 @@ from crossfade.errors import InvalidInput
 from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, correcting_kernel, residual_kernel
 from crossfade.upgrade.linear_maps import turned_ridge_map
 from crossfade.upgrade.moments import Moments
-from crossfade.upgrade.transform import Transform
+from crossfade.upgrade.transform import Kernel, Transform
 
 __all__ = [
     "MILESTONES",
+    "MOST_CARRIED",
     "Fresh",
     "PairSample",
     "Refit",
@@ -42,12 +44,14 @@ __all__ = [
 
 MILESTONES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7)
 """Coverages at which the map is fitted again."""
+MOST_CARRIED = 20_000
+"""Pairs that an artifact carries, to fit a kernel map again on all of them and more."""
 _LEAST_GROWTH = 0.05
 _FEWEST_ITEMS = 50
-"""That tell what a network misses."""
+"""That tell what a map misses."""
 _MOST_ITEMS = 50_000
 """Items fitted on at once; more add nothing to a linear map but reading time."""
-_MOST_FOR_KERNEL = 10_000
+_MOST_FOR_KERNEL = 40_000
 """Of them, those that a kernel map is fitted on."""
 _MOST_KEPT = 5_000
 """Of them, those by which another map is corrected or taught."""
@@ -64,6 +68,10 @@ class PairSample:
 
     def __len__(self) -> int:
         return len(self.old)
+
+    def first(self, most: int) -> PairSample:
+        """The first of them; all if they are no more."""
+        return PairSample(self.old[:most], self.new[:most])
 
     def joined(self, other: PairSample) -> PairSample:
         """These and then those."""
@@ -116,6 +124,7 @@ class Refit:
         sample: of the pairs, in random order, for a kernel map; None for any other.
         corrects: the map stays, and a kernel map of what it misses on the items is added. Moments
             beside the pairs' means are not needed then.
+        landmarks: of a kernel map that stays; those of its correction follow.
     """
 
     moments: Moments
@@ -125,6 +134,7 @@ class Refit:
     rotation_share: float = 0.0
     sample: PairSample | None = None
     corrects: bool = False
+    landmarks: int = 0
 
     def __post_init__(self) -> None:
         d_x, d_y = len(self.moments.mean_x), len(self.moments.mean_y)
@@ -184,15 +194,15 @@ class Refit:
         """The map of the pairs and the extra items together; None if they show nothing new.
 
         Args:
-            first: the map fitted on the pairs alone.
+            first: the map fitted on the pairs alone, or one of those that followed.
         """
         items = extra.drawn()
         if self.corrects:
             if len(items) < _FEWEST_ITEMS:
                 return None  # most of what is backfilled was fitted on, and few of the rest drawn
-            network = replace(first, kernel=None)
-            kernel = correcting_kernel(items.old, items.new, network)
-            return None if kernel is None else replace(network, kernel=kernel)
+            stays = first.with_kernel(self._own_kernel(first))
+            correction = correcting_kernel(items.old, items.new, stays)
+            return None if correction is None else stays.with_kernel(correction)
         moments = self.moments + extra.moments
         skip = turned_ridge_map(moments, self.penalty, self.rotation_share)
         if self.sample is None:
@@ -200,6 +210,13 @@ class Refit:
         both = self.sample.joined(items)
         landmarks = _landmarks(len(self.sample), len(items))
         return Transform(skip, kernel=residual_kernel(both.old, both.new, skip, landmarks))
+
+    def _own_kernel(self, present: Transform) -> Kernel | None:
+        """What was fitted on the pairs, of a map that may be corrected already."""
+        if not self.landmarks:
+            return None
+        assert present.kernel is not None
+        return present.kernel.first(self.landmarks)
 
     @property
     def _most_kept(self) -> int:

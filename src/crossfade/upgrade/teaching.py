@@ -2,7 +2,7 @@
 
 What a log of queries tells (:mod:`.item_offset`), which items are near to any query, and how the
 new model ranks where it is asked, is told by images of items that the map was not fitted on. An
-artifact that fits a kernel map again carries a sample of its pairs, of which maps fitted without
+artifact that fits a kernel map again carries its pairs, of some of which maps fitted without
 them make these; for others they are the first backfilled items. The map itself stays as it is.
 """
 
@@ -42,6 +42,7 @@ __all__ = [
 
 _FOLDS = 5
 _FEWEST_ITEMS, _MOST_USUAL = 500, 1_000
+_MOST_LEFT_OUT = 10_000
 _SEED = 0
 _GROWTH = 2
 
@@ -119,7 +120,7 @@ def taught_offset(
     some = left_out.of(slice(0, _MOST_USUAL))
     drawn = queries.sample(MOST_QUERIES)
     offset = offset_of(
-        rule_for_log(queries, lengths_mean_something=_has_kernel(upgrade)),
+        rule_for_log(queries, lengths_mean_something=upgrade.has_kernel),
         some,
         drawn.new,
         drawn.old,
@@ -131,15 +132,10 @@ def taught_offset(
     return None if stopped() else with_matrix(offset, matrix, some)
 
 
-def _has_kernel(upgrade: Upgrade) -> bool:
-    """Whether its map is a kernel map, or becomes one."""
-    return upgrade.refit is not None and upgrade.refit.sample is not None
-
-
 def _left_out(upgrade: Upgrade, extra: Fresh | None, stopped: Callable[[], bool]) -> Images | None:
     """Items as a map images them that knows nothing of them; None for too few, or if stopped."""
     assert upgrade.refit is not None and upgrade.forward is not None
-    if _has_kernel(upgrade):
+    if upgrade.refit.sample is not None:
         return images_left_out(upgrade.refit, stopped)
     if extra is None or len(extra.sample) < _FEWEST_ITEMS:
         return None
@@ -149,12 +145,12 @@ def _left_out(upgrade: Upgrade, extra: Fresh | None, stopped: Callable[[], bool]
 
 
 def images_left_out(refit: Refit, stopped: Callable[[], bool] = lambda: False) -> Images | None:
-    """The sample of a kernel map's pairs, a fifth at a time mapped by a map that never saw it.
+    """Some of a kernel map's pairs, a fifth at a time mapped by a map that never saw it.
 
     None if it was stopped.
     """
-    sample = refit.sample
-    assert sample is not None
+    assert refit.sample is not None
+    sample = refit.sample.first(_MOST_LEFT_OUT)
     raw = np.empty_like(sample.new)
     fold = np.arange(len(sample)) % _FOLDS
     for number in range(_FOLDS):

@@ -95,6 +95,19 @@ class Kernel:
         if not (np.isfinite(landmarks).all() and np.isfinite(weight).all()):
             raise InvalidInput("kernel map holds NaN or infinite weights; was it fitted so?")
 
+    def first(self, landmarks: int) -> Kernel:
+        """The same of its first landmarks alone, with their weights as they are."""
+        return replace(self, landmarks=self.landmarks[:landmarks], weight=self.weight[:landmarks])
+
+    def joined(self, landmarks: FloatArray, weight: FloatArray) -> Kernel:
+        """The sum of this map and of one with other landmarks and the same inputs and gamma."""
+        assert not self.nugget  # which would be the other landmarks' as well
+        return replace(
+            self,
+            landmarks=np.concatenate([self.landmarks, landmarks]),
+            weight=np.concatenate([self.weight, weight]),
+        )
+
     def __call__(self, x: FloatArray) -> FloatArray:
         out = np.empty((len(x), self.weight.shape[1]), dtype=np.float32)
         for start in range(0, len(x), _BLOCK_ROWS):
@@ -214,6 +227,10 @@ class Transform:
         if self.skip is not None:
             parts.append(x if self.skip is True else self.skip(x))
         return sum(parts[1:], start=parts[0])
+
+    def with_kernel(self, kernel: Kernel | None) -> Transform:
+        """The same with another kernel map, or none."""
+        return replace(self, kernel=kernel)
 
     def with_nugget_share(self, share: float) -> Transform:
         """The same with a share of its kernel's nugget: 0 treats landmarks as any other vectors."""

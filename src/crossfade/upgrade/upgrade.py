@@ -175,6 +175,19 @@ class Upgrade:
         return self.side is Side.NONE or self.interpolation is not None
 
     @property
+    def has_kernel(self) -> bool:
+        """Whether its map is a kernel map, or becomes one when it is fitted again.
+
+        How long its images are then says how sure it is of them. A network that is corrected by a
+        kernel map is none.
+        """
+        if self.forward is None or self.forward.layers:
+            return False
+        return self.forward.kernel is not None or (
+            self.refit is not None and self.refit.sample is not None
+        )
+
+    @property
     def stored(self) -> Space:
         """The space of backfilled vectors: the target's, or rho's image of it."""
         if self.rho is None:
@@ -216,7 +229,7 @@ class Upgrade:
         if self.offset is None:
             return mapped
         vectors = self.offset.vectors(rows, mapped, raw)
-        if self.refit is not None and self.refit.sample is not None:
+        if self.refit is not None and self.has_kernel:
             # Of what it was fitted on, a kernel map is surer than all that can say, and what its
             # images of those look like says nothing of others.
             seen = ~self.refit.fresh(rows)
