@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from crossfade import Pairs
+from crossfade import Pairs, Upgrade
 from crossfade.embeddings import unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.fit.api import fit
 from crossfade.fit.auto import candidates
+from crossfade.fit.methods import METHODS
 from crossfade.testing.worlds import make_world
 
 QUICK: dict[str, Any] = {
@@ -94,6 +97,28 @@ def test_kernel_maps_and_networks_compete_however_many_pairs_there_are() -> None
     many = Pairs.of(range(20_001), *np.ones((2, 20_001, 4)))
     for pairs in (few, many):
         assert [method.name for method in candidates(pairs)] == ["refitted_kernel", "refitted_mlp"]
+
+
+def test_a_kernel_map_of_very_many_pairs_competes_by_some_and_is_fitted_on_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("crossfade.fit.auto", "crossfade.fit.kernel"):
+        monkeypatch.setattr(sys.modules[module], "MOST_CARRIED", 300)
+    old = unit_rows(np.random.default_rng(0).normal(size=(600, 5)))
+    bend = np.random.default_rng(99).normal(size=(5, 400))
+    pairs = Pairs.of(range(600), old, np.sin(3 * old @ bend) + 0.2)
+    counts: list[int] = []
+    method = METHODS["refitted_kernel"]
+
+    def counted(shown: Pairs, *rest: Any) -> Upgrade:
+        counts.append(len(shown))
+        return method.load()(shown, *rest)
+
+    monkeypatch.setitem(METHODS, method.name, replace(method, load=lambda: counted))
+    upgrade = fit(pairs, "auto")
+    assert counts == [300, 450], "a quarter of few pairs is held out"
+    assert upgrade.method == "refitted_kernel" and upgrade.refit is not None
+    assert upgrade.refit.moments.n == 450 and upgrade.refit.corrects
 
 
 def test_where_pairs_are_of_a_bent_space_a_kernel_map_is_chosen() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from crossfade import Pairs, QueryLog, Upgrade, fit
 from crossfade.embeddings import FloatArray, unit_rows
+from crossfade.fit.held_out import Split
 from crossfade.fit.log_ranking import images_of, learned_from_log
 from crossfade.fit.settings import FitSettings
 from crossfade.testing import make_world
@@ -26,6 +28,11 @@ def world() -> tuple[Pairs, FloatArray, FloatArray]:
     return pairs, queries[:300], queries[300:]
 
 
+def split_of(pairs: Pairs) -> Split:
+    """All fitted on, ten held out."""
+    return Split(pairs, pairs.subset(range(10)))
+
+
 def fitted(pairs: Pairs, log: FloatArray, method: str) -> Upgrade:
     return fit(pairs, method, queries=QueryLog(log))
 
@@ -36,9 +43,9 @@ def test_what_some_queries_teach_holds_for_others(method: str) -> None:
     upgrade = fitted(pairs, log, method)
     offset = upgrade.offset
     assert offset is not None and offset.distilled is not None and upgrade.forward is not None
-    images = images_of(pairs, upgrade, FitSettings())
+    images = images_of(split_of(pairs), upgrade, FitSettings())
     bare = replace(offset, distilled=None)
-    matrix = learned_from_log(upgrade, pairs, log, bare, FitSettings())
+    matrix = learned_from_log(upgrade, split_of(pairs), log, bare, FitSettings())
     assert matrix is not None
     real = others @ images.new.T
     nothing = np.zeros(len(pairs), np.float32)
@@ -52,12 +59,27 @@ def test_images_are_of_maps_that_know_nothing_of_the_item() -> None:
     pairs = make_world(items=300, queries=0, noise_old=0.6).gallery.without_labels()
     settings = FitSettings()
     upgrade = fit(pairs, "refitted_kernel")
-    images = images_of(pairs, upgrade, settings)
+    images = images_of(split_of(pairs), upgrade, settings)
     assert upgrade.forward is not None
     itself = upgrade.forward(pairs.old_rows())
     np.testing.assert_allclose(itself, images.new, atol=1e-3, err_msg="a kernel repeats its pairs")
     assert (images.mapped * images.new).sum(axis=1).max() < 0.999
     np.testing.assert_array_equal(images.mapped, upgrade.forward.scaled(images.raw))
+
+
+def test_of_very_many_pairs_a_kernel_map_images_those_held_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It repeats the others, and to fit it again five times would take long."""
+    monkeypatch.setattr(sys.modules["crossfade.fit.log_ranking"], "_MOST_ROWS", 299)
+    pairs = make_world(items=320, queries=0, noise_old=0.6).gallery.without_labels()
+    split = Split(pairs.subset(range(300)), pairs.subset(range(300, 320)))
+    kernel, ridge = (fit(split.fitting, f"refitted_{name}") for name in ("kernel", "ridge"))
+    images = images_of(split, kernel, FitSettings())
+    assert kernel.forward is not None
+    np.testing.assert_array_equal(images.new, split.held_out.new_rows())
+    np.testing.assert_array_equal(images.mapped, kernel.forward(split.held_out.old_rows()))
+    assert len(images_of(split, ridge, FitSettings()).new) == 299
 
 
 def test_it_is_fitted_the_same_again() -> None:
@@ -87,4 +109,4 @@ def test_few_pairs_tell_nothing_of_how_a_network_maps_other_items() -> None:
     few = pairs.subset(range(2 * dims - 1))
     assert ridge.offset is not None
     bare = replace(ridge.offset, distilled=None)
-    assert learned_from_log(network, few, log, bare, FitSettings()) is None
+    assert learned_from_log(network, split_of(few), log, bare, FitSettings()) is None

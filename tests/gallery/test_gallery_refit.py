@@ -11,7 +11,7 @@ from crossfade import testing
 from crossfade.embeddings import Pairs
 from crossfade.errors import StoreError
 from crossfade.fit.api import fit
-from crossfade.fit.kernel import fit_ridge_to_kernel
+from crossfade.fit.kernel import fit_ridge_to_kernel, kernel_of_pairs
 from crossfade.fit.refitting import corrected_later
 from crossfade.fit.ridge import fit_forward_ridge, fit_refitted_ridge
 from crossfade.fit.settings import FitSettings
@@ -23,7 +23,7 @@ from crossfade.gallery.state import GalleryState, MapGeneration
 from crossfade.stores import Id, open_store
 from crossfade.stores.memory import MemoryStore
 from crossfade.testing import Embedded, World, encoder_of, expected_candidates
-from crossfade.upgrade import Upgrade
+from crossfade.upgrade import Affine, Upgrade
 
 Opener = Callable[[Upgrade], Gallery]
 N, MOVED = 200, 60
@@ -35,7 +35,19 @@ def fit_corrected(pairs: Pairs, settings: FitSettings) -> Upgrade:
     return corrected_later(fit_forward_ridge(wrong, settings), pairs)
 
 
-@pytest.fixture(scope="module", params=[fit_refitted_ridge, fit_ridge_to_kernel, fit_corrected])
+def fit_corrected_kernel(pairs: Pairs, settings: FitSettings) -> Upgrade:
+    """The same of a kernel map that stays, as one of very many pairs does."""
+    wrong = Pairs.of(pairs.ids, pairs.old, -pairs.new[:, ::-1])
+    linear = fit_forward_ridge(wrong, settings)
+    assert linear.forward is not None and isinstance(linear.forward.skip, Affine)
+    kernel = kernel_of_pairs(wrong, linear.forward.skip, seed=0, most_landmarks=20)
+    return corrected_later(replace(linear, forward=linear.forward.with_kernel(kernel)), pairs)
+
+
+FITS = [fit_refitted_ridge, fit_ridge_to_kernel, fit_corrected, fit_corrected_kernel]
+
+
+@pytest.fixture(scope="module", params=FITS)
 def upgrade(world: World, request: pytest.FixtureRequest) -> Upgrade:
     """Fitted on forty items that the gallery does not hold."""
     fitted: Upgrade = request.param(world.gallery.subset(range(N, 240)), FitSettings())

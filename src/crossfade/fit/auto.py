@@ -13,7 +13,7 @@ from crossfade.fit.item_offset import with_item_offset
 from crossfade.fit.methods import METHODS, Method, few_for_networks
 from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
-from crossfade.upgrade import Upgrade
+from crossfade.upgrade import MOST_CARRIED, Upgrade
 
 __all__ = ["candidates", "choose"]
 
@@ -52,6 +52,9 @@ def choose(
     on the other is not chosen. The report says how every candidate did and how sure the
     choice is: the share of bootstrap samples of the held-out queries that agree. All compete
     without offsets of items, which made-up queries, being items themselves, don't reward.
+
+    A kernel map of very many pairs takes minutes. So it competes by as many as an artifact carries,
+    and is fitted on all that are not held out if it wins in spite of that.
     """
     competing = candidates(pairs if split is None else split.fitting)
     if split is None:
@@ -61,12 +64,17 @@ def choose(
     fitted: dict[str, Upgrade] = {}
     curves: dict[str, list[HeldOutCurve]] = {}
     for method in competing:
-        fitted[method.name] = method.load()(split.fitting, settings, progress)
+        shown = _some(split.fitting, settings) if method.closed_form else split.fitting
+        fitted[method.name] = method.load()(shown, settings, progress)
         curves[method.name] = held_out_curves(fitted[method.name], split.held_out, settings.seed)
     winner, certainty = _winner(curves, settings.seed)
     judged = final = fitted[winner]
     if METHODS[winner].closed_form:
-        final = METHODS[winner].load()(pairs, settings, progress)
+        fit_winner = METHODS[winner].load()
+        if len(split.fitting) > MOST_CARRIED:
+            judged = final = fit_winner(split.fitting, settings, progress)
+        else:
+            final = fit_winner(pairs, settings, progress)
     # Orders first: on the pairs themselves an offset says nothing but that they were fitted on.
     ordered, orders = with_chosen_order(judged, final, split, pairs, settings)
     judged, upgrade = with_item_offset(judged, ordered, split, settings, queries)
@@ -80,6 +88,14 @@ def choose(
         "certainty": certainty,
         "candidates": {name: [curve.describe() for curve in own] for name, own in curves.items()},
     }
+
+
+def _some(pairs: Pairs, settings: FitSettings) -> Pairs:
+    """As many as an artifact carries, drawn; all if they are no more."""
+    if len(pairs) <= MOST_CARRIED:
+        return pairs
+    rng = np.random.default_rng([settings.seed, 9])
+    return pairs.subset(np.sort(rng.permutation(len(pairs))[:MOST_CARRIED]))
 
 
 def _winner(curves: dict[str, list[HeldOutCurve]], seed: int) -> tuple[str, float]:

@@ -105,7 +105,7 @@ def with_item_offset(
     offset = offset_of(rule, left_out, bank, old_bank, mean=mean, doubt=doubt)
     if queries is not None:
         teaching = queries.sample(MOST_TEACHING).new
-        matrix = learned_from_log(judged, split.fitting, teaching, offset, settings)
+        matrix = learned_from_log(judged, split, teaching, offset, settings)
         offset = with_matrix(offset, matrix, left_out)
     return judged.with_offset(offset), final.with_offset(offset)
 
