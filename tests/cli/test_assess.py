@@ -20,7 +20,12 @@ def test_assess_prints_a_verdict_a_table_and_what_to_do(run: Run, files: Path) -
     outcome = run("assess", files / "fit.npz", *QUICK, "--items", 7_200, "--rate", 1)
     assert outcome.code == 0, outcome.err
     assert outcome.out.startswith("Worth it: the new model is better (mAP ")
-    for said in ("Recommended: forward_ridge", "7,200 items take 2.0 hours", "50% of the gain"):
+    for said in (
+        "Recommended: forward_ridge",
+        "7,200 items take 2.0 hours",
+        "50% of the gain",
+        "twice as many add",
+    ):
         assert said in outcome.out
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from crossfade.assessment.evidence import Measured, measure_held_out
 from crossfade.assessment.findings import findings
 from crossfade.assessment.gain import Verdict, judge, measure_gain
+from crossfade.assessment.more_pairs import MorePairs, gain_of_pairs
 from crossfade.assessment.pace import check_seconds, pace_of
 from crossfade.assessment.prediction import Prediction, predict
 from crossfade.assessment.recommendation import Recommendation, recommend, recommend_order
@@ -95,6 +96,7 @@ def assess(
     notes = findings(sample)
     predictions: list[Prediction] = []
     recommendation: Recommendation | None = None
+    more_pairs: list[MorePairs] = []
     logged = 0
     if verdict is not Verdict.REFUSE:
         measured: list[list[Measured]] = []
@@ -120,6 +122,15 @@ def assess(
                 sample, measured[-1] or measured[0], recommendation.candidate, seed
             )
             recommendation = replace(recommendation, order=order, order_gain=added)
+            more_pairs = gain_of_pairs(
+                sample,
+                measured[0],
+                recommendation.candidate.method,
+                settings,
+                use_labels=use_labels,
+                progress=progress,
+                on_step=on_step,
+            )
             logged = _logged(sample, measured, recommendation.candidate.method)
     chosen = recommendation.candidate if recommendation else None
     return Assessment(
@@ -129,6 +140,7 @@ def assess(
         target=pairs.target,
         predictions=predictions,
         recommendation=recommendation,
+        more_pairs=more_pairs,
         pace=pace_of(
             len(sample.gallery) if items is None else items,
             seconds_an_item,

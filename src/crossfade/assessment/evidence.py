@@ -37,6 +37,7 @@ __all__ = [
     "Evidence",
     "FoldCurves",
     "Measured",
+    "fit_as_handed_on",
     "measure_held_out",
     "order_curve",
 ]
@@ -168,18 +169,32 @@ def measure_held_out(
         for method in methods:
             if on_step:
                 on_step(f"held-out {kind.value}, part {number + 1}: {method}")
-            pairs = fold.fitting
-            visible = use_labels and pairs.labels is not None
-            fit = METHODS[method].load()
-            seen = pairs if visible else pairs.without_labels()
-            fitted = with_ordering(fit(seen, settings, progress), seen, settings)
-            # As it would be handed on: what its offsets are is read from items not fitted on.
-            split = Split(fold.fitting, fold.held_out)
-            upgrades[method] = with_item_offset(fitted, fitted, split, settings, sample.log)[1]
+            upgrades[method] = fit_as_handed_on(
+                sample, fold, method, settings, use_labels=use_labels, progress=progress
+            )
         measured.append(Measured(kind, fold, tasks, upgrades))
         for task in tasks:
             curves.setdefault(task.asked, []).append(_fold_curves(sample, measured[-1], task))
     return [Evidence(kind, asked, found) for asked, found in curves.items()], measured
+
+
+def fit_as_handed_on(
+    sample: Sample,
+    fold: Fold,
+    method: str,
+    settings: FitSettings,
+    *,
+    use_labels: bool,
+    progress: ProgressCallback | None = None,
+) -> Upgrade:
+    """The method's upgrade by a fold's pairs, with its order and its offsets of items."""
+    pairs = fold.fitting
+    visible = use_labels and pairs.labels is not None
+    seen = pairs if visible else pairs.without_labels()
+    fitted = with_ordering(METHODS[method].load()(seen, settings, progress), seen, settings)
+    # What its offsets are is read from items not fitted on.
+    split = Split(fold.fitting, fold.held_out)
+    return with_item_offset(fitted, fitted, split, settings, sample.log)[1]
 
 
 def order_curve(

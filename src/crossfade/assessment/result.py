@@ -8,6 +8,7 @@ from typing import Any
 
 from crossfade.assessment.evidence import Candidate
 from crossfade.assessment.gain import Gain, Verdict
+from crossfade.assessment.more_pairs import MorePairs
 from crossfade.assessment.pace import Pace
 from crossfade.assessment.prediction import Prediction
 from crossfade.assessment.recommendation import Recommendation
@@ -26,6 +27,8 @@ class Assessment:
         predictions: every candidate on every kind of evidence; none if the verdict is
             ``refuse``, since there is nothing to gain by any of them.
         recommendation: None where nothing was predicted.
+        more_pairs: what the second half of the pairs has added to the recommended method, in each
+            of its modes; empty where that says nothing.
         pace: how long the backfill takes.
         findings: what is wrong with the sample, each a sentence.
         metric: the one that everything is judged by. pairs: in the sample.
@@ -39,6 +42,7 @@ class Assessment:
     target: Space
     predictions: Sequence[Prediction]
     recommendation: Recommendation | None
+    more_pairs: Sequence[MorePairs]
     pace: Pace
     findings: Sequence[str]
     metric: str
@@ -61,6 +65,7 @@ class Assessment:
             "target": {"name": self.target.name, "dim": self.target.dim},
             "metric": self.metric,
             "recommendation": None if recommended is None else recommended.describe(),
+            "more_pairs": [one.describe() for one in self.more_pairs],
             "predictions": [one.describe() for one in self.predictions],
             "pace": self.pace.describe(),
             "findings": list(self.findings),

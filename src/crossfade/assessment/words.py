@@ -78,6 +78,12 @@ def recommendation_lines(result: Assessment) -> list[str]:
             f"Order {advice.order} adds {_percent(advice.order_gain)} of the old model's quality "
             "to random order, averaged over the backfill."
         )
+    lines += [
+        f"Of {more.pairs:,} pairs fitted on, the second half adds {_percent(more.area)} of the old "
+        f"model's quality, averaged over the backfill, and {_percent(more.start)} at its start "
+        f"({more.candidate.mode.value}); twice as many add about as much again."
+        for more in result.more_pairs
+    ]
     return lines
 
 
