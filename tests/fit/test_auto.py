@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -92,18 +92,18 @@ def test_with_too_few_pairs_to_hold_any_out_the_first_candidate_is_taken() -> No
     assert "too few pairs" in upgrade.report["chosen_by"]
 
 
-def test_kernel_maps_and_networks_compete_however_many_pairs_there_are() -> None:
+def test_kernel_maps_and_networks_compete_and_with_very_many_pairs_a_ridge() -> None:
     few = make_world(items=300, queries=0).gallery.without_labels()
     many = Pairs.of(range(20_001), *np.ones((2, 20_001, 4)))
-    for pairs in (few, many):
-        assert [method.name for method in candidates(pairs)] == ["refitted_kernel", "refitted_mlp"]
+    for pairs, others in ((few, []), (many, ["refitted_ridge"])):
+        names = [method.name for method in candidates(pairs)]
+        assert names == ["refitted_kernel", "refitted_mlp", *others]
 
 
 def test_a_kernel_map_of_very_many_pairs_competes_by_some_and_is_fitted_on_all(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, carry_few_pairs: Callable[[int, int], None]
 ) -> None:
-    for module in ("crossfade.fit.auto", "crossfade.fit.kernel"):
-        monkeypatch.setattr(sys.modules[module], "MOST_CARRIED", 300)
+    carry_few_pairs(300, 200)
     old = unit_rows(np.random.default_rng(0).normal(size=(600, 5)))
     bend = np.random.default_rng(99).normal(size=(5, 400))
     pairs = Pairs.of(range(600), old, np.sin(3 * old @ bend) + 0.2)

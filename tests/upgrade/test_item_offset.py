@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -301,14 +301,15 @@ def test_what_does_not_fit_is_refused() -> None:
         replace(upgrade.offset, mean=np.full(20, np.nan, np.float32))
 
 
-@pytest.mark.parametrize("most_carried", [100, 150])
+@pytest.mark.parametrize("most_carried", [149, 150])
 def test_what_was_fitted_on_has_no_offset(
-    most_carried: int, monkeypatch: pytest.MonkeyPatch
+    most_carried: int, carry_few_pairs: Callable[[int, int], None]
 ) -> None:
-    monkeypatch.setattr(sys.modules["crossfade.fit.kernel"], "MOST_CARRIED", most_carried)
+    carry_few_pairs(most_carried, 150 if most_carried == 150 else 60)
     pairs = make_world(items=200, queries=0).gallery.without_labels()
     upgrade = fit(pairs.subset(range(150)), "refitted_kernel")
     assert upgrade.refit is not None and upgrade.refit.corrects == (most_carried < 150)
+    assert (upgrade.refit.sample is None) == upgrade.refit.corrects
     assert upgrade.offset is not None and upgrade.offset.doubt > 0
     assert np.isin(upgrade.offset.bank, pairs.new).all()
     mapped = upgrade.map_items(pairs.old)

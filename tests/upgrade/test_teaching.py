@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -107,9 +106,9 @@ def test_a_blank_offset_changes_no_score_and_no_share() -> None:
 
 @pytest.mark.parametrize("method", ["refitted_ridge", "refitted_kernel"])
 def test_a_map_that_keeps_no_pairs_is_taught_by_the_first_items(
-    method: str, monkeypatch: pytest.MonkeyPatch
+    method: str, monkeypatch: pytest.MonkeyPatch, carry_few_pairs: Callable[[int, int], None]
 ) -> None:
-    monkeypatch.setattr(sys.modules["crossfade.fit.kernel"], "MOST_CARRIED", 100)
+    carry_few_pairs(100, 60)
     upgrade = fit(WORLD.fit, method)
     assert upgrade.refit is not None and upgrade.forward is not None
     log, items = queries_to_teach(upgrade, WORLD.log), WORLD.gallery

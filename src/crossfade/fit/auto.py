@@ -18,7 +18,9 @@ from crossfade.upgrade import MOST_CARRIED, Upgrade
 __all__ = ["candidates", "choose"]
 
 # The first is what the others must beat.
-_CANDIDATES = ("refitted_kernel", "refitted_mlp")
+_KERNEL = "refitted_kernel"
+_CANDIDATES = (_KERNEL, "refitted_mlp")
+_OF_VERY_MANY_PAIRS = (*_CANDIDATES, "refitted_ridge")
 _BY_LABELS = "refitted_contrastive"
 _BOOTSTRAP_SAMPLES = 500
 
@@ -27,13 +29,12 @@ def candidates(pairs: Pairs) -> list[Method]:
     """The methods that compete for these pairs, the one to beat first.
 
     With fewer than two pairs a dimension only closed forms compete: a trained map then fits
-    the pairs themselves, and held-out items of the same kind are too like them to tell. Many pairs
-    of few dimensions a network maps best, of many dimensions a kernel map.
+    the pairs themselves, and held-out items of the same kind are too like them to tell. With very
+    many, a ridge knows more than kernel maps, which then compete by some of them.
     """
     several_classes = pairs.labels is not None and len(np.unique(pairs.labels)) > 1
-    competing = [
-        METHODS[name] for name in (*_CANDIDATES, *([_BY_LABELS] if several_classes else []))
-    ]
+    names = _CANDIDATES if len(pairs) <= MOST_CARRIED else _OF_VERY_MANY_PAIRS
+    competing = [METHODS[name] for name in (*names, *([_BY_LABELS] if several_classes else []))]
     few = few_for_networks(pairs)
     return [method for method in competing if method.closed_form or not few]
 
@@ -64,14 +65,14 @@ def choose(
     fitted: dict[str, Upgrade] = {}
     curves: dict[str, list[HeldOutCurve]] = {}
     for method in competing:
-        shown = _some(split.fitting, settings) if method.closed_form else split.fitting
+        shown = _some(split.fitting, settings) if method.name == _KERNEL else split.fitting
         fitted[method.name] = method.load()(shown, settings, progress)
         curves[method.name] = held_out_curves(fitted[method.name], split.held_out, settings.seed)
     winner, certainty = _winner(curves, settings.seed)
     judged = final = fitted[winner]
     if METHODS[winner].closed_form:
         fit_winner = METHODS[winner].load()
-        if len(split.fitting) > MOST_CARRIED:
+        if len(pairs) > MOST_CARRIED:  # those held out are not worth another fit
             judged = final = fit_winner(split.fitting, settings, progress)
         else:
             final = fit_winner(pairs, settings, progress)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from crossfade.embeddings import Pairs
 from crossfade.fit.moments import pair_moments
 from crossfade.fit.reference import two_encoder_reference
-from crossfade.fit.refitting import corrected_later
 from crossfade.fit.ridge import fit_refitted_ridge
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import (
@@ -20,6 +19,7 @@ from crossfade.upgrade import (
     Affine,
     Kernel,
     PairSample,
+    Refit,
     Side,
     Transform,
     Upgrade,
@@ -87,8 +87,14 @@ def fit_refitted_kernel(
     assert upgrade.forward is not None and isinstance(upgrade.forward.skip, Affine)
     skip = upgrade.forward.skip
     forward = Transform(skip, kernel=kernel_of_pairs(pairs, skip, settings.seed))
-    fitted = replace(upgrade, method="refitted_kernel", forward=forward)
-    return fitted if len(pairs) <= MOST_CARRIED else corrected_later(fitted, pairs)
+    refit = upgrade.refit
+    if len(pairs) > MOST_CARRIED:
+        assert refit is not None and forward.kernel is not None
+        landmarks = len(forward.kernel.landmarks)
+        refit = Refit(
+            refit.moments, refit.marks, shares_follow=False, corrects=True, landmarks=landmarks
+        )
+    return replace(upgrade, method="refitted_kernel", forward=forward, refit=refit)
 
 
 def kernel_of_pairs(

@@ -30,7 +30,7 @@ class Method:
         name: as users write it. summary: one line.
         load: returns its fit function; trained methods import PyTorch only here.
         needs_labels: it can't do without class labels.
-        closed_form: fitting takes seconds, so the winner is fitted again on all pairs.
+        closed_form: fitted without training, so the winner is fitted again on all pairs.
     """
 
     name: str

@@ -30,7 +30,7 @@ from crossfade.errors import InvalidInput
 from crossfade.upgrade.kernel_maps import MOST_LANDMARKS, correcting_kernel, residual_kernel
 from crossfade.upgrade.linear_maps import turned_ridge_map
 from crossfade.upgrade.moments import Moments
-from crossfade.upgrade.transform import Kernel, Transform
+from crossfade.upgrade.transform import Transform
 
 __all__ = [
     "MILESTONES",
@@ -200,7 +200,7 @@ class Refit:
         if self.corrects:
             if len(items) < _FEWEST_ITEMS:
                 return None  # most of what is backfilled was fitted on, and few of the rest drawn
-            stays = first.with_kernel(self._own_kernel(first))
+            stays = self.uncorrected(first)
             correction = correcting_kernel(items.old, items.new, stays)
             return None if correction is None else stays.with_kernel(correction)
         moments = self.moments + extra.moments
@@ -211,12 +211,12 @@ class Refit:
         landmarks = _landmarks(len(self.sample), len(items))
         return Transform(skip, kernel=residual_kernel(both.old, both.new, skip, landmarks))
 
-    def _own_kernel(self, present: Transform) -> Kernel | None:
-        """What was fitted on the pairs, of a map that may be corrected already."""
-        if not self.landmarks:
-            return None
-        assert present.kernel is not None
-        return present.kernel.first(self.landmarks)
+    def uncorrected(self, present: Transform) -> Transform:
+        """What was fitted on the pairs, of a map that stays and may be corrected already."""
+        kernel = present.kernel
+        if kernel is None or len(kernel.landmarks) == self.landmarks:
+            return present
+        return present.with_kernel(kernel.first(self.landmarks) if self.landmarks else None)
 
     @property
     def _most_kept(self) -> int:

@@ -134,6 +134,13 @@ class Upgrade:
             raise InvalidInput(
                 "only a ridge or kernel map without rho can be fitted again; others are corrected"
             )
+        own, kernel = self.refit.landmarks, self.forward.kernel
+        has_own = kernel is not None and own <= len(kernel.landmarks) and not kernel.nugget
+        if own and not (own > 0 and self.refit.corrects and has_own):
+            raise InvalidInput(
+                f"a corrected map of {own} landmarks of its own wants a kernel map of as many, "
+                "without nugget"
+            )
         widths = (len(self.refit.moments.mean_x), len(self.refit.moments.mean_y))
         if widths != (self.source.dim, self.target.dim):
             raise InvalidInput(
@@ -228,13 +235,21 @@ class Upgrade:
         mapped = self.forward.scaled(raw)
         if self.offset is None:
             return mapped
-        vectors = self.offset.vectors(rows, mapped, raw)
+        vectors = self.offset.vectors(rows, mapped, self._telling_lengths(rows, raw))
         if self.refit is not None and self.has_kernel:
             # Of what it was fitted on, a kernel map is surer than all that can say, and what its
             # images of those look like says nothing of others.
             seen = ~self.refit.fresh(rows)
             vectors[seen] = self.offset.repeated_vectors(mapped[seen])
         return vectors
+
+    def _telling_lengths(self, rows: FloatArray, raw: FloatArray) -> FloatArray:
+        """Images whose lengths say how sure a kernel map is; of a corrected one those do not."""
+        if self.refit is None or not self.refit.landmarks:
+            return raw
+        assert self.forward is not None
+        own = self.refit.uncorrected(self.forward)
+        return raw if own is self.forward else own.raw(rows)
 
     @cached_property
     def sample_images(self) -> tuple[FloatArray, FloatArray]:
