@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from crossfade.embeddings import FloatArray, Pairs, unit_rows
+from crossfade.errors import InvalidInput
 from crossfade.evaluation.refits import Generations
 from crossfade.fit.api import fit
+from crossfade.fit.kernel import kernel_of_pairs
 from crossfade.fit.refitting import corrected_later
 from crossfade.fit.ridge import fit_forward_ridge
 from crossfade.fit.settings import FitSettings
@@ -211,3 +213,52 @@ def test_the_penalty_is_that_of_the_least_error_on_items_left_out(noise: float) 
     worth_it = errors[best] < 0.95 * (residuals**2).sum()
     assert _least_error_left_out(z, residuals, 1.0) == (best if worth_it else None)
     assert worth_it == (noise < 2)
+
+
+def test_how_sure_it_is_of_an_item_a_corrected_kernel_map_says_as_it_did(upgrade: Upgrade) -> None:
+    """Its images are stretched by what corrects them: their lengths would all be generous."""
+    if not upgrade.has_kernel:
+        return
+    mixed = items(200, range(KINDS), 12)
+    corrected = upgrade.refitted(gathered(upgrade, mixed))
+    assert corrected is not None and corrected.forward is not None and corrected.offset is not None
+    others = items(300, range(KINDS), 13)
+    assert upgrade.forward is not None and upgrade.refit is not None
+    others = others.subset(np.flatnonzero(upgrade.refit.fresh(others.old)))
+    before, after = upgrade.forward.raw(others.old), corrected.forward.raw(others.old)
+    assert np.linalg.norm(after, axis=1).mean() > 1.1 * np.linalg.norm(before, axis=1).mean()
+    wanted = corrected.offset.vectors(others.old, corrected.forward(others.old), before)
+    np.testing.assert_allclose(corrected.map_items(others.old), wanted, atol=1e-6)
+
+
+def test_a_corrected_network_is_no_kernel_map(upgrade: Upgrade) -> None:
+    corrected = upgrade.refitted(gathered(upgrade, items(80, range(SEEN, KINDS), 2)))
+    assert corrected is not None
+    assert corrected.has_kernel == upgrade.has_kernel == (upgrade.method == "refitted_kernel")
+
+
+def test_shares_of_two_encoders_stay_what_they_were(upgrade: Upgrade) -> None:
+    corrected = upgrade.refitted(gathered(upgrade, items(800, range(SEEN, KINDS), 2)))
+    assert corrected is not None and corrected.two_encoder is not None
+    assert upgrade.two_encoder is not None
+    assert corrected.two_encoder.weight == upgrade.two_encoder.weight
+
+
+@pytest.mark.parametrize("landmarks", [-3, LANDMARKS + 1])
+def test_landmarks_that_a_map_does_not_have_are_refused(landmarks: int) -> None:
+    linear = fit_forward_ridge(FITTED, FitSettings())
+    assert linear.forward is not None and isinstance(linear.forward.skip, Affine)
+    kernel = kernel_of_pairs(FITTED, linear.forward.skip, 0, most_landmarks=LANDMARKS)
+    whole = replace(linear, forward=linear.forward.with_kernel(kernel))
+    corrected = corrected_later(whole, FITTED)
+    assert corrected.refit is not None and corrected.refit.landmarks == LANDMARKS
+    wrong = replace(corrected.refit, landmarks=landmarks)
+    repeating = corrected.forward.with_kernel(replace(kernel, nugget=0.1))
+    for changes in (
+        {"refit": wrong},
+        {"forward": linear.forward},
+        {"forward": repeating},
+        {"refit": replace(corrected.refit, corrects=False)},
+    ):
+        with pytest.raises(InvalidInput, match="landmarks of its own wants a kernel map"):
+            replace(corrected, **changes)

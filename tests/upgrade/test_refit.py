@@ -1,5 +1,6 @@
 """Fitting the forward map again: the same as fitting on everything, once for each item."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,6 +162,19 @@ def test_its_landmarks_are_bounded_and_of_pairs_and_items(monkeypatch: pytest.Mo
     assert inputs is not None
     seen = [landmarks @ normalise(inputs(pairs.old)).T for pairs in (FIRST, MORE)]
     assert [(of.max(axis=1) > 1 - 1e-5).sum() for of in seen] == [30, 50]
+
+
+def test_no_more_pairs_are_carried_than_an_artifact_has_room_for(
+    carry_few_pairs: Callable[[int, int], None],
+) -> None:
+    carry_few_pairs(100, 60)
+    refit = fit_ridge_to_kernel(FIRST, FitSettings()).refit
+    assert refit is not None and refit.sample is not None
+    assert len(refit.sample) == 100 and refit.moments.n == 150
+    stays = fit_refitted_kernel(FIRST, FitSettings()).refit
+    assert stays is not None and stays.sample is None
+    assert stays.corrects and not stays.shares_follow and stays.landmarks == 60
+    np.testing.assert_array_equal(stays.marks, refit.marks)
 
 
 def test_a_sample_of_other_widths_is_refused() -> None:

@@ -61,6 +61,17 @@ def test_images_are_by_maps_fitted_without_the_item() -> None:
     assert seen == 120
 
 
+def test_of_many_pairs_the_first_are_imaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in random order; to map all would take minutes."""
+    monkeypatch.setattr("crossfade.upgrade.teaching._MOST_LEFT_OUT", 50)
+    pairs = make_world(items=120, queries=0, noise_old=0.6).gallery.without_labels()
+    refit = fit_refitted_kernel(pairs, FitSettings()).refit
+    assert refit is not None and refit.sample is not None
+    images = images_left_out(refit)
+    assert images is not None
+    np.testing.assert_array_equal(images.new, refit.sample.new[:50])
+
+
 def test_what_is_taught_is_about_what_is_fitted_with_the_same_log() -> None:
     upgrade = fit(WORLD.fit, "refitted_kernel")
     later = taught_offset(upgrade, queries_to_teach(upgrade, WORLD.log), None)
