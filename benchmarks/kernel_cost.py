@@ -3,7 +3,7 @@
     python -m benchmarks.kernel_cost [--dims 384 384]
 
 20,000 pairs and 40,000 backfilled items, as a job fits it again; 10,000 landmarks. 2,000 recorded
-queries teach it by 10,000 pairs that its maps left out, a ridge by 5,000 backfilled items. Items
+queries teach it by 5,000 pairs that its maps left out, a ridge by 5,000 backfilled items. Items
 are mapped 1,024 at a time, as a rewrite does, and alone, as a live write does. Vectors are random:
 time depends on their number and width. Results: ``benchmarks/results/kernel_cost.json`` and
 ``.md``.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -92,18 +93,25 @@ def test_with_too_few_pairs_to_hold_any_out_the_first_candidate_is_taken() -> No
     assert "too few pairs" in upgrade.report["chosen_by"]
 
 
-def test_kernel_maps_and_networks_compete_and_with_very_many_pairs_a_ridge() -> None:
-    few = make_world(items=300, queries=0).gallery.without_labels()
-    many = Pairs.of(range(20_001), *np.ones((2, 20_001, 4)))
-    for pairs, others in ((few, []), (many, ["refitted_ridge"])):
-        names = [method.name for method in candidates(pairs)]
-        assert names == ["refitted_kernel", "refitted_mlp", *others]
+def test_of_very_many_pairs_of_few_dimensions_no_kernel_map_is_fitted(
+    carry_few_pairs: Callable[[int, int], None],
+) -> None:
+    kernel, network, ridge = (f"refitted_{name}" for name in ("kernel", "mlp", "ridge"))
+
+    def names(n: int, dim: int) -> list[str]:
+        return [method.name for method in candidates(Pairs.of(range(n), *np.ones((2, n, dim))))]
+
+    carry_few_pairs(400, 400)
+    assert names(400, 127) == names(400, 128) == [kernel, network]
+    assert names(401, 127) == [ridge, network]
+    assert names(401, 128) == [kernel, network, ridge]
 
 
 def test_a_kernel_map_of_very_many_pairs_competes_by_some_and_is_fitted_on_all(
     monkeypatch: pytest.MonkeyPatch, carry_few_pairs: Callable[[int, int], None]
 ) -> None:
     carry_few_pairs(300, 200)
+    monkeypatch.setattr(import_module("crossfade.fit.auto"), "_WIDE", 5)
     old = unit_rows(np.random.default_rng(0).normal(size=(600, 5)))
     bend = np.random.default_rng(99).normal(size=(5, 400))
     pairs = Pairs.of(range(600), old, np.sin(3 * old @ bend) + 0.2)

@@ -21,6 +21,9 @@ __all__ = ["candidates", "choose"]
 _KERNEL = "refitted_kernel"
 _CANDIDATES = (_KERNEL, "refitted_mlp")
 _OF_VERY_MANY_PAIRS = (*_CANDIDATES, "refitted_ridge")
+_OF_VERY_MANY_NARROW_PAIRS = ("refitted_ridge", "refitted_mlp")
+_WIDE = 128
+"""Old dimensions from which on kernel maps of very many pairs were tried out."""
 _BY_LABELS = "refitted_contrastive"
 _BOOTSTRAP_SAMPLES = 500
 
@@ -30,10 +33,14 @@ def candidates(pairs: Pairs) -> list[Method]:
 
     With fewer than two pairs a dimension only closed forms compete: a trained map then fits
     the pairs themselves, and held-out items of the same kind are too like them to tell. With very
-    many, a ridge knows more than kernel maps, which then compete by some of them.
+    many, a ridge knows more than kernel maps, which then compete by some of them, if the old
+    vectors have many dimensions.
     """
     several_classes = pairs.labels is not None and len(np.unique(pairs.labels)) > 1
-    names = _CANDIDATES if len(pairs) <= MOST_CARRIED else _OF_VERY_MANY_PAIRS
+    names: tuple[str, ...] = _CANDIDATES
+    if len(pairs) > MOST_CARRIED:
+        wide = pairs.source.dim >= _WIDE
+        names = _OF_VERY_MANY_PAIRS if wide else _OF_VERY_MANY_NARROW_PAIRS
     competing = [METHODS[name] for name in (*names, *([_BY_LABELS] if several_classes else []))]
     few = few_for_networks(pairs)
     return [method for method in competing if method.closed_form or not few]
