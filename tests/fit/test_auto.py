@@ -15,7 +15,9 @@ from crossfade.embeddings import unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.fit.api import fit
 from crossfade.fit.auto import candidates
+from crossfade.fit.held_out import held_out_curves, split_pairs
 from crossfade.fit.methods import METHODS
+from crossfade.fit.settings import FitSettings
 from crossfade.testing.worlds import make_world
 
 QUICK: dict[str, Any] = {
@@ -115,16 +117,20 @@ def test_a_kernel_map_of_very_many_pairs_competes_by_some_and_is_fitted_on_all(
     old = unit_rows(np.random.default_rng(0).normal(size=(600, 5)))
     bend = np.random.default_rng(99).normal(size=(5, 400))
     pairs = Pairs.of(range(600), old, np.sin(3 * old @ bend) + 0.2)
-    counts: list[int] = []
+    seen: list[Pairs] = []
     method = METHODS["refitted_kernel"]
 
     def counted(shown: Pairs, *rest: Any) -> Upgrade:
-        counts.append(len(shown))
+        seen.append(shown)
         return method.load()(shown, *rest)
 
     monkeypatch.setitem(METHODS, method.name, replace(method, load=lambda: counted))
     upgrade = fit(pairs, "auto")
-    assert counts == [300, 450], "a quarter of few pairs is held out"
+    split = split_pairs(pairs, FitSettings().held_out, 0, 10_000)
+    assert [len(shown) for shown in seen] == [300, 450] and len(split.fitting) == 450
+    assert seen[0].ids.max() > 500, "drawn from all"
+    delivered = held_out_curves(upgrade, split.held_out, 0)
+    assert upgrade.report["held_out"] == [curve.describe() for curve in delivered]
     assert upgrade.method == "refitted_kernel" and upgrade.refit is not None
     assert upgrade.refit.moments.n == 450 and upgrade.refit.corrects
 

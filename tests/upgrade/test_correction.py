@@ -24,6 +24,7 @@ from crossfade.upgrade.kernel_maps import (
     _least_error_left_out,
     _similarities,
     correcting_kernel,
+    residual_kernel,
 )
 
 DIM_OLD, DIM_NEW, KINDS, SEEN = 12, 16, 8, 5
@@ -262,3 +263,17 @@ def test_landmarks_that_a_map_does_not_have_are_refused(landmarks: int) -> None:
     ):
         with pytest.raises(InvalidInput, match="landmarks of its own wants a kernel map"):
             replace(corrected, **changes)
+
+
+def test_a_correction_has_the_width_and_the_inputs_of_what_it_corrects() -> None:
+    linear = fit_forward_ridge(FITTED, FitSettings())
+    assert linear.forward is not None and isinstance(linear.forward.skip, Affine)
+    skip, some = linear.forward.skip, np.arange(LANDMARKS)
+    kernel = residual_kernel(FITTED.old, FITTED.new, skip, some, gamma=4.0)
+    base = linear.forward.with_kernel(kernel)
+    unseen = items(60, range(SEEN, KINDS), 14)
+    corrected = correcting_kernel(unseen.old, unseen.new, base)
+    assert corrected is not None and corrected.gamma == 4.0 and corrected.inputs is kernel.inputs
+    by, alone = base.with_kernel(corrected)(unseen.old), base(unseen.old)
+    missed = [((unseen.new - mapped) ** 2).sum(axis=1).mean() for mapped in (by, alone)]
+    assert missed[0] < 0.1 * missed[1]

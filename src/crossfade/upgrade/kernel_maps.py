@@ -60,11 +60,15 @@ def residual_kernel(
     """
     strength = max(penalty * len(old), _LEAST_STRENGTH)
     inputs = _half_whitened(old)
-    # Rounded as they are kept, so that a pair's own vector is its landmark again.
-    z = unit_inputs(inputs, old.astype(np.float64)).astype(np.float32)
-    residuals = np.asarray(new - skip(old).astype(np.float64), dtype=np.float64)
+    # Rounded as they are kept, so that a pair's own vector is its landmark again. Some rows at a
+    # time, since in float64 all would take several times the memory of what is given.
+    z, residuals = np.empty_like(old, np.float32), np.empty_like(new, np.float32)
+    for start in range(0, len(old), _ROWS):
+        part = slice(start, start + _ROWS)
+        z[part] = unit_inputs(inputs, old[part].astype(np.float64))
+        residuals[part] = new[part] - skip(old[part])
     if landmarks is None:
-        weight = _full(z, residuals, gamma, strength).astype(np.float32)
+        weight = _full(z, residuals.astype(np.float64), gamma, strength).astype(np.float32)
         return Kernel(z, weight, gamma, nugget=strength, inputs=inputs)
     chosen = z[landmarks]
     weight = _nystroem(z, residuals, chosen, gamma, strength).astype(np.float32)
@@ -131,7 +135,7 @@ def _full(z: FloatArray, residuals: _Float64, gamma: float, strength: float) -> 
 
 
 def _nystroem(
-    z: FloatArray, residuals: _Float64, landmarks: FloatArray, gamma: float, strength: float
+    z: FloatArray, residuals: FloatArray, landmarks: FloatArray, gamma: float, strength: float
 ) -> _Float64:
     normal = _similarities(landmarks, landmarks, gamma)
     normal[np.diag_indices_from(normal)] += _JITTER
@@ -145,7 +149,7 @@ def _nystroem(
         for first in range(0, len(landmarks), _ROWS):
             block = similar[:, first : first + _ROWS]
             normal[first : first + _ROWS, first:] += block.T @ similar[:, first:]
-        wanted += similar.T @ residuals[part]
+        wanted += similar.T @ residuals[part].astype(np.float64)
     for first in range(_ROWS, len(landmarks), _ROWS):
         normal[first : first + _ROWS, :first] = normal[:first, first : first + _ROWS].T
     return np.asarray(np.linalg.solve(normal, wanted), dtype=np.float64)
