@@ -157,6 +157,19 @@ def test_what_few_pairs_gain_is_that_of_the_committed_runs() -> None:
     assert len(below[2]) == 1 and f"({below[2][0]:.3f})".replace("0.", ".") in README
 
 
+def test_what_many_pairs_gain_is_that_of_the_committed_runs() -> None:
+    shares, starts = {}, {}
+    for run in runs_in("many_pairs.jsonl"):
+        if run["method"] == "auto":
+            shares[run["pairs"], run["encoders"]] = f"{100 * run['gain_share']:.0f} %"
+            starts[run["pairs"], run["encoders"]] = run["worst_point"]
+    one, two = ([shares[n, encoders] for n in (35_000, 5_000)] for encoders in (1, 2))
+    said = " ".join(README.split())
+    assert f"gain {one[0]} in place of {one[1]} with one encoder" in said
+    assert f"and {two[0]} in place of {two[1]} with two" in said
+    assert starts[5_000, 1] < 0 < starts[35_000, 1], "which then begins above the old system"
+
+
 def runs_in(name: str) -> list[dict[str, Any]]:
     lines = (RESULTS / name).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

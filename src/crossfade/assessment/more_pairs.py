@@ -1,7 +1,8 @@
 """What more pairs would add: measured by what the second half of them has added.
 
 How good a map is rises about evenly with the logarithm of the number of pairs over a wide range
-(``benchmarks/results/many_pairs.md``), so the next doubling adds about what the last one did.
+(``docs/experiments.md``, "More pairs, more landmarks"), so the next doubling adds about what the
+last one did.
 """
 
 from __future__ import annotations
