@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorded_queries import (
-    settled,
-)
+from recorded_queries import settled
 
 from crossfade.embeddings import recorder as module
 

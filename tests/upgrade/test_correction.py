@@ -216,10 +216,9 @@ def test_the_penalty_is_that_of_the_least_error_on_items_left_out(noise: float) 
     assert worth_it == (noise < 2)
 
 
+@pytest.mark.parametrize("upgrade", ["refitted_kernel"], indirect=True)
 def test_how_sure_it_is_of_an_item_a_corrected_kernel_map_says_as_it_did(upgrade: Upgrade) -> None:
     """Its images are stretched by what corrects them: their lengths would all be generous."""
-    if not upgrade.has_kernel:
-        return
     mixed = items(200, range(KINDS), 12)
     corrected = upgrade.refitted(gathered(upgrade, mixed))
     assert corrected is not None and corrected.forward is not None and corrected.offset is not None

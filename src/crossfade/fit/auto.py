@@ -79,7 +79,7 @@ def choose(
     judged = final = fitted[winner]
     if METHODS[winner].closed_form:
         fit_winner = METHODS[winner].load()
-        if len(pairs) > MOST_CARRIED:  # those held out are not worth another fit
+        if winner == _KERNEL and len(pairs) > MOST_CARRIED:  # those held out are not worth minutes
             judged = final = fit_winner(split.fitting, settings, progress)
         else:
             final = fit_winner(pairs, settings, progress)

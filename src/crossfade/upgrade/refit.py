@@ -150,6 +150,27 @@ class Refit:
                 f"(m, {d_x}) and (m, {d_y})"
             )
 
+    def check(self, forward: Transform | None, d_old: int, d_new: int, *, rho: bool) -> None:
+        """Raise InvalidInput unless it fits a forward map of these widths, with or without rho."""
+        if forward is None:
+            raise InvalidInput("only a forward map can be fitted again")
+        if not (self.corrects or (forward.is_closed_form and not rho)):
+            raise InvalidInput(
+                "only a ridge or kernel map without rho can be fitted again; others are corrected"
+            )
+        own, kernel = self.landmarks, forward.kernel
+        has_own = kernel is not None and own <= len(kernel.landmarks) and not kernel.nugget
+        if own and not (own > 0 and self.corrects and has_own):
+            raise InvalidInput(
+                f"a corrected map of {own} landmarks of its own wants a kernel map of as many, "
+                "without nugget"
+            )
+        widths = (len(self.moments.mean_x), len(self.moments.mean_y))
+        if widths != (d_old, d_new):
+            raise InvalidInput(
+                f"moments of {widths[0]} and {widths[1]} dimensions, wanted {d_old} and {d_new}"
+            )
+
     def gather(
         self, ids: Sequence[int | str], old: FloatArray, new: FloatArray, backfilled: int
     ) -> Fresh | None:

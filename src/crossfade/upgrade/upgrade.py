@@ -109,7 +109,8 @@ class Upgrade:
                 self.source.dim, self.target.dim, has_forward=self.forward is not None
             )
         self._check_sample()
-        self._check_refit()
+        if self.refit is not None:
+            self.refit.check(self.forward, self.source.dim, self.target.dim, rho=bool(self.rho))
         self._check_offset()
         if self.earlier is not None:
             self.earlier.check(self)
@@ -123,30 +124,6 @@ class Upgrade:
                 raise InvalidInput(
                     f"two-encoder sample has shape {rows.shape}, wanted (m, {space.dim})"
                 )
-
-    def _check_refit(self) -> None:
-        if self.refit is None:
-            return
-        if self.forward is None:
-            raise InvalidInput("only a forward map can be fitted again")
-        fits_anew = self.forward.is_closed_form and self.rho is None
-        if not (fits_anew or self.refit.corrects):
-            raise InvalidInput(
-                "only a ridge or kernel map without rho can be fitted again; others are corrected"
-            )
-        own, kernel = self.refit.landmarks, self.forward.kernel
-        has_own = kernel is not None and own <= len(kernel.landmarks) and not kernel.nugget
-        if own and not (own > 0 and self.refit.corrects and has_own):
-            raise InvalidInput(
-                f"a corrected map of {own} landmarks of its own wants a kernel map of as many, "
-                "without nugget"
-            )
-        widths = (len(self.refit.moments.mean_x), len(self.refit.moments.mean_y))
-        if widths != (self.source.dim, self.target.dim):
-            raise InvalidInput(
-                f"moments of {widths[0]} and {widths[1]} dimensions, "
-                f"wanted {self.source.dim} and {self.target.dim}"
-            )
 
     def _check_offset(self) -> None:
         if self.offset is None:
