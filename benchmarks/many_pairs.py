@@ -1,6 +1,6 @@
 """`auto` and single methods where there are more pairs than the suites have.
 
-Debian's small gap between two MiniLMs, seed 0, and more of its documents to fit on.
+The small gap between two MiniLMs, seed 0, with more documents to fit on, and a log of queries.
 
     python -m benchmarks.many_pairs [--pairs debian-l3-l6-35000 ...] [--methods ...]
 """
@@ -16,16 +16,30 @@ from crossfade.bench.dataset import DataSet
 from crossfade.bench.models.text import MINILM_L3, MINILM_L6, packages_of
 from crossfade.bench.packages import require
 from crossfade.bench.suite import BuildPlan
-from crossfade.bench.suites.corpora import debian_descriptions
+from crossfade.bench.suites.corpora import debian_descriptions, wordnet_nouns
 from crossfade.bench.suites.text import Task, build
 
-_TASK = Task(debian_descriptions, MINILM_L3, MINILM_L6, pool=40_000, gallery=5_000)
-PAIRS = {f"debian-l3-l6-{pairs}": pairs for pairs in (35_000, 5_000)}
-METHODS = ("auto", "forward_ridge", "forward_mlp", "rank_merge", "rank_merge+z_score")
+_DEBIAN = Task(debian_descriptions, MINILM_L3, MINILM_L6, pool=40_000, gallery=5_000)
+_WORDNET = Task(wordnet_nouns, MINILM_L3, MINILM_L6, pool=100_000, gallery=10_000)
+PAIRS = {
+    "wordnet-l3-l6-66003": (_WORDNET, 66_003),
+    "wordnet-l3-l6-10000": (_WORDNET, 10_000),
+    "debian-l3-l6-35000": (_DEBIAN, 35_000),
+    "debian-l3-l6-5000": (_DEBIAN, 5_000),
+}
+METHODS = (
+    "auto",
+    "auto+recorded",
+    "auto+queries",
+    "forward_ridge",
+    "forward_mlp",
+    "rank_merge",
+    "rank_merge+z_score",
+)
 _INTRO = (
     "`auto` and single methods by the number of pairs: a small gap, MRR, one draw, random order, "
-    "no labels and no log; the same gallery and queries for all sizes; the best of either number "
-    "of encoders in bold. `python -m benchmarks.many_pairs`.\n"
+    "no labels; the same gallery and queries for both sizes; `+recorded`, `+queries` have a log; "
+    "the best of either number of encoders in bold. `python -m benchmarks.many_pairs`.\n"
 )
 
 
@@ -37,9 +51,10 @@ def main() -> None:
 
 
 def _data_of(name: str) -> tuple[DataSet, str]:
-    require(packages_of(_TASK.old, _TASK.new))
-    data = build(_TASK, BuildPlan(0, quick=False, say=print))
-    return replace(data, fit=data.fit.subset(np.arange(PAIRS[name]))), "mrr"
+    task, pairs = PAIRS[name]
+    require(packages_of(task.old, task.new))
+    data = build(task, BuildPlan(0, quick=False, say=print))
+    return replace(data, fit=data.fit.subset(np.arange(pairs))), "mrr"
 
 
 if __name__ == "__main__":

@@ -125,3 +125,18 @@ class EncoderUnavailable(EncoderError, ConnectionError):
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+def require_instance(value: object, kind: type | tuple[type, ...], name: str, how: str) -> None:
+    """Refuse what is of another type before it fails somewhere inside, as a path would.
+
+    Args:
+        how: how to make what is wanted.
+
+    Raises:
+        InvalidInput: it is of another type.
+    """
+    if not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        wanted = " or ".join(one.__name__ for one in kinds)
+        raise InvalidInput(f"{name} is of type {type(value).__name__}, wanted {wanted}: {how}")

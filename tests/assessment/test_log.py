@@ -80,5 +80,5 @@ def test_a_bad_log_is_refused_before_anything_is_fitted() -> None:
         assessed(QueryLog(new[:, 1:]))
     with pytest.raises(InvalidInput, match="got 20 queries, wanted at least 200"):
         assessed(QueryLog(new[:20]))
-    with pytest.raises(InvalidInput, match=r"wanted a crossfade\.QueryLog"):
+    with pytest.raises(InvalidInput, match="queries is of type ndarray, wanted QueryLog"):
         assessed(np.asarray(new))  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
 """The job, from its start until it is complete, stopped or paused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from answers import answers, old_answers, plain_new_answers
@@ -94,6 +96,18 @@ def test_a_job_needs_an_encoder_to_run_but_not_to_be_looked_at(gallery: Gallery)
         job.run()
     with pytest.raises(InvalidInput, match="batch_size is 0"):
         Backfill(gallery, batch_size=0)
+
+
+def test_what_is_no_encoder_no_throttle_and_no_number_is_refused(gallery: Gallery) -> None:
+    spec: Any = "my_models:embed"
+    for use in (lambda: Backfill(gallery, spec), lambda: gallery.use_encoder(spec)):
+        with pytest.raises(InvalidInput, match=r"encoder is a str.*load_item_encoder\(SPEC\)"):
+            use()
+    throttle: Any = 200
+    with pytest.raises(InvalidInput, match="throttle is of type int, wanted Throttle"):
+        Backfill(gallery, throttle=throttle)
+    with pytest.raises(InvalidInput, match="max_items is -1, wanted at least 0"):
+        Backfill(gallery, FakeEncoder(lambda item: np.ones(20))).run(max_items=-1)
 
 
 def test_another_order_or_seed_is_refused_while_a_job_is_under_way(

@@ -185,6 +185,15 @@ def test_nothing_is_learned_from_queries_that_find_nothing_near_and_it_is_said_o
             assert run(world.queries.new_rows(), 10) == 300
 
 
+def test_a_path_where_nothing_was_ever_written_is_told_at_the_end(tmp_path: Path) -> None:
+    with (
+        filled() as gallery,
+        pytest.warns(RuntimeWarning, match="typo.npz holds 0") as told,
+    ):
+        assert job_of(gallery, queries=tmp_path / "typo.npz").run().state is JobState.COMPLETE
+    assert len(told) == 1
+
+
 def test_queries_that_come_while_it_runs_teach_at_the_next_milestone(tmp_path: Path) -> None:
     path = tmp_path / "log.npz"
 

@@ -319,6 +319,7 @@ def test_models_are_called_as_they_are_named(files: Path, run: Run) -> None:
 
 
 @pytest.mark.filterwarnings("always::crossfade.fit.api.UnlikeQueriesWarning")
+@pytest.mark.filterwarnings("always::crossfade.fit.api.UnusedQueriesWarning")
 def test_a_log_of_queries_is_used_and_a_method_without_use_for_it_says_so(
     run: Run, files: Path
 ) -> None:
@@ -377,3 +378,27 @@ def test_what_recorded_queries_gain_is_measured_beside_the_upgrade_as_it_is(
         results[name]["metrics"]["map"] for name in ("refitted_kernel", "refitted_kernel+recorded")
     )
     assert plain[0] == taught[0] and plain[-1] == taught[-1] and plain != taught
+    assert "nothing was learned" not in told.err
+
+
+def test_recorded_queries_that_teach_nothing_or_are_those_measured_by_are_told(
+    run: Run, files: Path
+) -> None:
+    queries = Pairs.load(files / "queries.npz")
+    rng = np.random.default_rng(0)
+    asked = np.tile(queries.new_rows(), (6, 1))
+    asked[len(queries) :] += 0.3 * rng.normal(size=(len(asked) - len(queries), 20))
+    np.savez(files / "asked.npz", new=asked)
+    fit = ("fit", files / "fit.npz", "--method", "refitted_kernel", "--out", files / "up")
+    assert run(*fit, "--queries", files / "asked.npz").code == 0
+    measured = ("--gallery", files / "gallery.npz", "--queries", files / "queries.npz")
+    told = run("evaluate", files / "up", *measured, "--recorded", files / "asked.npz").err
+    both = f"warning: {len(queries)} of {len(queries)} queries are among"
+    assert f"{both} the recorded ones" in told
+    assert f"{both} those that the upgrade was fitted with" in told
+    assert "refitted_kernel+recorded: nothing was learned; the upgrade was fitted with" in told
+    compared = run("evaluate", files / "up", *measured, "--compare", "forward_ridge").err
+    assert "forward_ridge is fitted without the log of queries" in compared
+    np.savez(files / "others.npz", new=asked[len(queries) :] + 0.3)
+    told = run("evaluate", files / "up", *measured, "--recorded", files / "others.npz").err
+    assert "the recorded ones" not in told

@@ -134,6 +134,7 @@ def test_time_for_refits_is_told_beside_the_other_times(terminal: Terminal, run:
     assert re.search(r"left, up to 2 refits on top.*, none with --no-refit", told), told
 
 
+@pytest.mark.filterwarnings("always:nothing was learned:RuntimeWarning")
 def test_a_backfill_learns_from_the_queries_that_are_recorded_for_it(
     terminal: Terminal, run: Run
 ) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossfade import evaluate, fit
+from crossfade import QueryLog, evaluate, fit
+from crossfade.embeddings import unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.evaluation.orders import backfill_order
 from crossfade.evaluation.refits import Generations
-from crossfade.testing import ShiftedWorld
-from crossfade.upgrade import queries_to_teach
+from crossfade.testing import ShiftedWorld, make_world
+from crossfade.upgrade import UnlikeQueriesWarning, queries_to_teach
 
 
 @pytest.mark.parametrize("mode", ["one-encoder", "two-encoder"])
@@ -24,6 +25,7 @@ def test_they_lift_the_curve_from_the_first_milestone_on_and_move_neither_end(mo
         taught = evaluate(upgrade, world.gallery, world.queries, recorded=world.log, **asked)
         for end in (0, -1):
             assert taught.metrics["mrr"][end] == without.metrics["mrr"][end]
+        assert (without.learned_from, taught.learned_from) == (0, len(world.log))
         gained.append(taught.auc["mrr"] - without.auc["mrr"])
     assert min(gained) > 0, gained
 
@@ -63,6 +65,33 @@ def test_fewer_than_it_was_fitted_with_change_nothing() -> None:
     plain = evaluate(upgrade, world.gallery, world.queries, **asked)
     same = evaluate(upgrade, world.gallery, world.queries, recorded=world.log, **asked)
     assert plain.metrics["mrr"] == same.metrics["mrr"]
+    assert same.learned_from == 0
+
+
+def test_queries_that_find_nothing_near_teach_nothing_as_in_a_job() -> None:
+    world = make_world(items=300, queries=60, dim_old=48, dim_new=64)
+    upgrade = fit(world.gallery.subset(range(200)).without_labels(), "refitted_kernel")
+    rest = world.gallery.subset(range(200, 300))
+    nonsense = QueryLog(unit_rows(np.random.default_rng(0).normal(size=(300, 64))))
+    with pytest.warns(UnlikeQueriesWarning, match="nothing is learned from recorded.*harms"):
+        same = evaluate(upgrade, rest, world.queries, recorded=nonsense)
+    assert same.learned_from == 0
+    assert evaluate(upgrade, rest, world.queries).metrics["map"] == same.metrics["map"]
+
+
+def test_a_path_in_place_of_what_it_holds_is_refused() -> None:
+    world = ShiftedWorld(0)
+    upgrade = fit(world.fit, "forward_ridge")
+    for given, said in (
+        (("upgrade/", world.gallery), "upgrade is of type str, wanted Upgrade: Upgrade.load"),
+        ((upgrade, "gallery.npz"), "gallery_set is of type str, wanted Pairs"),
+        ((upgrade, world.gallery, world.queries.new_rows()), "query_set is of type ndarray"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            evaluate(*given)
+    for name, wanted in (("qrels", "Qrels"), ("recorded", "QueryLog")):
+        with pytest.raises(InvalidInput, match=f"{name} is of type str, wanted {wanted}"):
+            evaluate(upgrade, world.gallery, world.queries, **{name: "file"})
 
 
 def test_without_refits_there_is_nothing_to_teach() -> None:

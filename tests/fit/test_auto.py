@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 
 from crossfade import Pairs, Upgrade
 from crossfade.embeddings import unit_rows
-from crossfade.errors import InvalidInput
+from crossfade.errors import InvalidInput, MissingExtra
 from crossfade.fit.api import fit
 from crossfade.fit.auto import candidates
 from crossfade.fit.held_out import held_out_curves, split_pairs
@@ -95,25 +94,23 @@ def test_with_too_few_pairs_to_hold_any_out_the_first_candidate_is_taken() -> No
     assert "too few pairs" in upgrade.report["chosen_by"]
 
 
-def test_of_very_many_pairs_of_few_dimensions_no_kernel_map_is_fitted(
+def test_of_very_many_pairs_a_ridge_competes_too(
     carry_few_pairs: Callable[[int, int], None],
 ) -> None:
     kernel, network, ridge = (f"refitted_{name}" for name in ("kernel", "mlp", "ridge"))
 
-    def names(n: int, dim: int) -> list[str]:
-        return [method.name for method in candidates(Pairs.of(range(n), *np.ones((2, n, dim))))]
+    def names(n: int) -> list[str]:
+        return [method.name for method in candidates(Pairs.of(range(n), *np.ones((2, n, 20))))]
 
     carry_few_pairs(400, 400)
-    assert names(400, 127) == names(400, 128) == [kernel, network]
-    assert names(401, 127) == [ridge, network]
-    assert names(401, 128) == [kernel, network, ridge]
+    assert names(400) == [kernel, network]
+    assert names(401) == [kernel, network, ridge]
 
 
 def test_a_kernel_map_of_very_many_pairs_competes_by_some_and_is_fitted_on_all(
     monkeypatch: pytest.MonkeyPatch, carry_few_pairs: Callable[[int, int], None]
 ) -> None:
     carry_few_pairs(300, 200)
-    monkeypatch.setattr(import_module("crossfade.fit.auto"), "_WIDE", 5)
     old = unit_rows(np.random.default_rng(0).normal(size=(600, 5)))
     bend = np.random.default_rng(99).normal(size=(5, 400))
     pairs = Pairs.of(range(600), old, np.sin(3 * old @ bend) + 0.2)
@@ -148,3 +145,25 @@ def test_where_pairs_are_of_a_bent_space_a_kernel_map_is_chosen() -> None:
 def test_a_bad_setting_is_refused_before_any_candidate_is_fitted() -> None:
     with pytest.raises(InvalidInput, match="seed is -1"):
         fit(linear_world(), "auto", seed=-1)
+
+
+def test_a_missing_package_is_found_out_before_anything_is_fitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def absent() -> Any:
+        raise MissingExtra("fitting a trained method", "fit")
+
+    def fitted(*_: Any) -> Any:
+        raise AssertionError("it was fitted before the package was looked for")
+
+    monkeypatch.setitem(METHODS, "refitted_mlp", replace(METHODS["refitted_mlp"], load=absent))
+    kernel = replace(METHODS["refitted_kernel"], load=lambda: fitted)
+    monkeypatch.setitem(METHODS, "refitted_kernel", kernel)
+    with pytest.raises(MissingExtra, match=r"none in refitted_kernel.*crossfade\[fit\]"):
+        fit(linear_world())
+
+
+def test_what_are_no_pairs_is_refused() -> None:
+    path: Any = "pairs.npz"
+    with pytest.raises(InvalidInput, match=r"pairs is of type str, wanted Pairs: Pairs.load"):
+        fit(path)

@@ -10,6 +10,7 @@ import pytest
 from crossfade import Pairs, Qrels, QueryLog, evaluate, fit
 from crossfade.embeddings import unit_rows
 from crossfade.errors import InvalidInput, SpaceMismatch
+from crossfade.fit.api import UnusedQueriesWarning
 from crossfade.testing import ShiftedWorld, make_world
 
 QUERIES = 300
@@ -74,6 +75,7 @@ def test_an_old_bank_is_kept_only_where_it_counts() -> None:
     assert fit(world.fit, "forward_ridge", queries=QueryLog(world.log.new)).offset is not None
 
 
+@pytest.mark.filterwarnings("ignore::crossfade.fit.api.UnusedQueriesWarning")
 def test_a_kernel_that_gives_its_pairs_back_does_so_with_a_log_too() -> None:
     world = ShiftedWorld(0)
     for method, used in (("forward_kernel", 0), ("refitted_kernel", QUERIES)):
@@ -93,7 +95,8 @@ def test_a_kernel_that_gives_its_pairs_back_does_so_with_a_log_too() -> None:
 def test_too_few_pairs_to_hold_any_out_leave_the_log_alone() -> None:
     world = ShiftedWorld(0)
     few = world.fit.subset(range(40))
-    upgrade = fit(few, "forward_ridge", queries=world.log)
+    with pytest.warns(UnusedQueriesWarning, match="40 pairs are too few to hold any out"):
+        upgrade = fit(few, "forward_ridge", queries=world.log)
     assert upgrade.offset is None and upgrade.report["queries_used"] == 0
 
 
@@ -108,7 +111,8 @@ def test_the_report_says_which_log_it_was() -> None:
 @pytest.mark.parametrize("method", ["rank_merge", "ridge"])
 def test_a_method_without_a_forward_map_makes_no_use_of_it(method: str) -> None:
     world = ShiftedWorld(1)
-    upgrade = fit(world.fit, method, queries=world.log)
+    with pytest.warns(UnusedQueriesWarning, match=f"{method} makes no use of queries"):
+        upgrade = fit(world.fit, method, queries=world.log)
     assert upgrade.offset is None and upgrade.report["queries_used"] == 0
     assert upgrade.id == fit(world.fit, method).id
 
@@ -120,7 +124,7 @@ def test_a_bad_log_is_refused_before_anything_is_fitted() -> None:
         fit(pairs, "forward_ridge", queries=QueryLog(wide))
     with pytest.raises(InvalidInput, match="got 20 queries, wanted at least 200"):
         fit(pairs, "forward_ridge", queries=QueryLog(wide[:20, :-1]))
-    with pytest.raises(InvalidInput, match=r"queries is a ndarray, wanted a crossfade.QueryLog"):
+    with pytest.raises(InvalidInput, match="queries is of type ndarray, wanted QueryLog"):
         fit(pairs, "forward_ridge", queries=wide)  # type: ignore[arg-type]
     broken = wide[:, :-1].copy()
     broken[7] = 0

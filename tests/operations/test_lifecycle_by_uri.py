@@ -13,6 +13,7 @@ import pytest
 from crossfade import operations
 from crossfade.backfill import JobState
 from crossfade.errors import (
+    ArtifactError,
     DataFileError,
     EncoderMisconfigured,
     GalleryStateError,
@@ -160,7 +161,7 @@ def test_another_model_or_upgrade_than_at_the_start_is_refused(site: Any) -> Non
     with pytest.raises(GalleryStateError, match="fitted anew"):
         operations.backfill(site.uri, upgrade=site.folder / "elsewhere")
     shutil.move(site.folder / "upgrade", site.folder / "moved")
-    with pytest.raises(Exception, match="upgrade"):
+    with pytest.raises(ArtifactError, match="upgrade is not there; if it was moved: --upgrade DIR"):
         operations.backfill(site.uri)
     moved = operations.backfill(site.uri, upgrade=site.folder / "moved")
     assert moved.state is JobState.COMPLETE
@@ -168,8 +169,10 @@ def test_another_model_or_upgrade_than_at_the_start_is_refused(site: Any) -> Non
 
 def test_an_upgrade_started_by_a_program_says_what_is_missing(site: Any) -> None:
     open_gallery(site.uri, site.upgrade).close()
-    with pytest.raises(GalleryStateError, match="--upgrade DIR"):
+    with pytest.raises(GalleryStateError, match="--upgrade DIR, and of a backfill --encoder SPEC"):
         operations.backfill(site.uri)
+    told = operations.status(site.uri).next
+    assert told == f"crossfade backfill {site.uri} --upgrade DIR --encoder SPEC"
     with pytest.raises(GalleryStateError, match="--encoder SPEC"):
         operations.backfill(site.uri, upgrade=site.folder / "upgrade")
     done = operations.backfill(

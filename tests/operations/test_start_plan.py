@@ -1,6 +1,7 @@
 """The dry run: it says what would be done, does nothing, and refuses what can't be."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from crossfade import fit
+from crossfade.embeddings import Space
 from crossfade.errors import (
     ArtifactError,
     CrossfadeError,
@@ -135,7 +137,15 @@ def test_a_collection_that_is_not_there_is_not_made(
 
 def test_an_upgrade_of_other_spaces_is_refused(site: Any, tmp_path: Path) -> None:
     make_upgrade(dim_old=7).save(tmp_path / "upgrade")
-    with pytest.raises(SpaceMismatch, match="7-d"):
+    with pytest.raises(
+        SpaceMismatch,
+        match=r"have 12 dimensions, the upgrade .* have 7",
+    ):
+        plan_start(site.request())
+    upgrade = make_upgrade()
+    named = replace(upgrade, source=Space("minilm", upgrade.source.dim))
+    named.save(tmp_path / "upgrade")
+    with pytest.raises(SpaceMismatch, match=r"holds vectors of \['old'\].*--old-name old"):
         plan_start(site.request())
     (tmp_path / "upgrade" / "upgrade.json").unlink()
     with pytest.raises(ArtifactError):

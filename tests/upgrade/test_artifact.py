@@ -222,7 +222,7 @@ def test_a_manifest_that_is_no_manifest_is_refused(folder: Path, text: str) -> N
 
 
 def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="no upgrade folder"):
+    with pytest.raises(ArtifactError, match="nowhere is not there"):
         Upgrade.load(tmp_path / "nowhere")
     with pytest.raises(ArtifactError, match="no upgrade folder"):
         Upgrade.load(tmp_path)

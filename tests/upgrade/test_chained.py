@@ -151,6 +151,11 @@ def test_what_a_chain_can_t_use_is_left_out() -> None:
             "has a new-space head",
         ),
         (
+            lambda: chained(with_head(between(V1, V2)), between(V2, V3), between(V1, V3)),
+            InvalidInput,
+            "has a new-space head",
+        ),
+        (
             lambda: chained(between(V1, V2), between(V2, V1), between(V1, V1)),
             SpaceMismatch,
             "ends in 'v1', a space that the one under way has already",

@@ -183,9 +183,13 @@ def _methods(sample: Sample, names: Sequence[str] | None, use_labels: bool) -> l
         return [*(method.name for method in auto_candidates(visible)), _WITHOUT_MAP]
     if not names:
         raise InvalidInput("methods is empty; name at least one, or leave it out")
+    if isinstance(names, str):
+        raise InvalidInput(f"methods is the text {names!r}, wanted a list: [{names!r}]")
     for name in names:
         if name == "auto":
-            raise InvalidInput("auto chooses by itself; name the methods to compare")
+            raise InvalidInput(
+                "auto compares methods by itself, as assess does; leave methods out, or name some"
+            )
         if method_named(name).needs_labels and not use_labels:
             raise InvalidInput(f"method {name!r} learns from labels; allow it (--labels)")
     return list(dict.fromkeys(names))

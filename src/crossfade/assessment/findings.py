@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crossfade.assessment.sample import Sample
-from crossfade.evaluation.overlap import count_shared
+from crossfade.evaluation.overlap import count_logged, count_shared, row_bytes
 from crossfade.fit.item_offset import nearness_of
 from crossfade.upgrade import why_unlike
 
@@ -17,8 +16,6 @@ __all__ = ["findings"]
 _FEW_PAIRS, _ENOUGH_PAIRS = 1.0, 2.0
 _MANY_DUPLICATES = 0.01
 _FEWEST_QUERIES = 100
-_DIGITS = 2
-"""In which two embeddings of one query agree in all dimensions, and those of two hardly ever do."""
 
 
 def findings(sample: Sample) -> list[str]:
@@ -51,7 +48,7 @@ def _size(sample: Sample) -> Iterator[str]:
 
 def _duplicates(sample: Sample) -> Iterator[str]:
     for name, rows in (("old", sample.pairs.old_rows()), ("new", sample.pairs.new_rows())):
-        copies = len(rows) - len(np.unique(_row_bytes(rows)))
+        copies = len(rows) - len(np.unique(row_bytes(rows)))
         if copies > _MANY_DUPLICATES * len(rows):
             yield (
                 f"{copies} of {len(rows)} {name} embeddings are copies of another row: held-out "
@@ -102,20 +99,11 @@ def _queries(sample: Sample) -> Iterator[str]:
                 f"{vain} of {len(found)} queries have no relevant item in the sample and are left "
                 "out: sample the items that they ask for, too"
             )
-    if sample.log is not None and (unlike := why_unlike(nearness_of(sample.log, sample.pairs))):
-        yield unlike
-    if sample.queries is not None and sample.log is not None:
-        asked, logged = (
-            _row_bytes(np.round(one, _DIGITS) + 0.0)
-            for one in (sample.queries.new_rows(), sample.log.new)
-        )
-        if both := int(np.isin(asked, logged).sum()):
+    if sample.log is not None:
+        if unlike := why_unlike(nearness_of(sample.log, sample.pairs)):
+            yield unlike
+        if sample.queries is not None and (both := count_logged(sample.queries, sample.log.new)):
             yield (
-                f"{both} of {len(asked)} queries are in the log too: what was learned from them "
-                "looks better on them than on others; leave them out of the log"
+                f"{both} of {len(sample.queries)} queries are in the log too: what was learned "
+                "from them looks better on them than on others; leave them out of the log"
             )
-
-
-def _row_bytes(rows: NDArray[np.float32]) -> NDArray[np.void]:
-    contiguous = np.ascontiguousarray(rows)
-    return contiguous.view(np.dtype((np.void, contiguous.dtype.itemsize * rows.shape[1]))).ravel()

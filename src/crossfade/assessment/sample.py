@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import Pairs, Qrels, QueryLog
-from crossfade.errors import InvalidInput, SpaceMismatch
+from crossfade.errors import InvalidInput, SpaceMismatch, require_instance
 from crossfade.evaluation import GradedRelevance, Relevance, relevance_of
 from crossfade.evaluation.metrics import metric_for
 from crossfade.fit.item_offset import checked_log
@@ -87,6 +87,11 @@ def check_sample(
         InvalidInput: too few pairs or logged queries, qrels without queries, or nothing in a set.
         SpaceMismatch: sets of different widths.
     """
+    for role, given in (("pairs", pairs), ("queries", queries), ("gallery", gallery)):
+        if given is not None:
+            require_instance(given, Pairs, role, "Pairs.load(path), or Pairs.of(ids, old, new)")
+    if qrels is not None:
+        require_instance(qrels, Qrels, "qrels", "Qrels.load(path)")
     if len(pairs) < FEWEST_PAIRS:
         raise InvalidInput(
             f"assessing needs at least {FEWEST_PAIRS} pairs, got {len(pairs)}: a part is held "

@@ -29,9 +29,9 @@ from crossfade.backfill.streak import Streak
 from crossfade.backfill.sweep import sweep
 from crossfade.backfill.throttle import Brake, Throttle
 from crossfade.backfill.worker import Pace, Worker
-from crossfade.errors import GalleryStateError, InvalidInput
+from crossfade.errors import GalleryStateError, InvalidInput, require_instance
 from crossfade.gallery import Gallery, Phase
-from crossfade.gallery.encoding import Encoder, Encoding, Retry
+from crossfade.gallery.encoding import Encoder, Encoding, Retry, require_callable
 from crossfade.gallery.ends import finish, roll_back
 from crossfade.gallery.model import require_model
 from crossfade.gallery.moves import check_move
@@ -89,6 +89,10 @@ class Backfill:
             raise InvalidInput(f"batch_size is {batch_size}, wanted at least 1")
         if not lease_seconds > 0:
             raise InvalidInput(f"lease_seconds is {lease_seconds}, wanted above 0")
+        if encoder is not None:
+            require_callable(encoder)
+        if throttle is not None:
+            require_instance(throttle, Throttle, "throttle", "Throttle(max_rate=200)")
         if queries is not None and not refit:
             raise InvalidInput(
                 "queries teach a gallery when its map is fitted again, and refit=False leaves that "
@@ -154,6 +158,8 @@ class Backfill:
             raise InvalidInput("give the backfill an encoder: Backfill(gallery, encoder=...)")
         if workers < 1:
             raise InvalidInput(f"workers is {workers}, wanted at least 1")
+        if max_items is not None and max_items < 0:
+            raise InvalidInput(f"max_items is {max_items}, wanted at least 0, or None for all")
         self._stop.clear()
         at_work = working(self.gallery.store, self._journal, self._lease_seconds)
         with suppress(_Stopped), at_work as member:
@@ -165,6 +171,7 @@ class Backfill:
                 crew = self._crew(member, job, self._encoder, workers, max_items, progress)
                 member.leave(crew.work())
             self._audit_trail.record_end()
+        self._recorded.warn_if_none()
         status = self.status()
         if progress is not None:
             progress(status)

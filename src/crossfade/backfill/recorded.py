@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from crossfade.embeddings import QueryLog, QueryRecorder, unit_rows
+from crossfade.embeddings import QueryLog, QueryRecorder
 from crossfade.errors import CrossfadeError, DataFileError, InvalidInput
 from crossfade.gallery.recording import warn_aside
 from crossfade.upgrade import (
     FEWEST_QUERIES,
-    NEARNESS_ITEMS,
     UnlikeQueriesWarning,
     Upgrade,
-    log_nearness,
     queries_to_teach,
     require_teachable,
-    why_unlike,
+    why_harmful,
 )
 
 __all__ = ["QuerySource", "RecordedQueries", "why_nothing_learned"]
@@ -60,12 +58,18 @@ class RecordedQueries:
             return None
         return None if queries is None or self._is_unlike(queries) else queries
 
+    def warn_if_none(self) -> None:
+        """After a run: of a path where nothing was written, it may be mistyped."""
+        if isinstance(self._queries, str | Path):
+            try:
+                missing = _load(Path(self._queries)) is None
+            except CrossfadeError:
+                return  # warned of when it was read
+            if missing:
+                self._warn(_too_few(Path(self._queries), 0))
+
     def _is_unlike(self, queries: QueryLog) -> bool:
-        rule = self._upgrade.two_encoder
-        if rule is None:
-            return False
-        items = unit_rows(rule.reference_new[:NEARNESS_ITEMS])
-        unlike = why_unlike(log_nearness(queries, items))
+        unlike = why_harmful(self._upgrade, queries)
         if unlike is not None:
             self._warn(f"nothing is learned from recorded queries: {unlike}", UnlikeQueriesWarning)
         return unlike is not None
@@ -87,22 +91,37 @@ class RecordedQueries:
         return found if len(found) >= FEWEST_QUERIES else None
 
 
-def why_nothing_learned(path: Path) -> str:
-    """What to tell of a run that was given queries and has not learned from them."""
+def _too_few(path: Path, found: int) -> str:
+    return (
+        f"nothing was learned from recorded queries yet: {path} holds {found}, {FEWEST_QUERIES} "
+        "are the fewest"
+    )
+
+
+def why_nothing_learned(path: Path, *, waiting: bool) -> str | None:
+    """What to tell of a run that was given queries and has not learned from them.
+
+    None where there were none at all, of which the run has warned.
+
+    Args:
+        waiting: whether items are left to backfill.
+    """
     try:
         log = _load(path)
     except CrossfadeError as error:
         return f"nothing was learned from recorded queries: {error}"
-    found = 0 if log is None else len(log.distinct())
+    if log is None:
+        return None
+    found = len(log.distinct())
     if found < FEWEST_QUERIES:
-        return (
-            f"nothing was learned from recorded queries yet: {path} holds {found}, "
-            f"{FEWEST_QUERIES} are the fewest"
-        )
-    return (
-        f"nothing was learned from the {found:,} queries in {path}: nothing waits, the upgrade was "
-        "fitted with as many, they find nothing near, or more items must be backfilled first"
+        return _too_few(path, found)
+    guess = (
+        "the upgrade was fitted with more than half as many, they find nothing near, or more items "
+        "must be backfilled first"
+        if waiting
+        else "no item waits any more that it would help to find"
     )
+    return f"nothing was learned from the {found:,} queries in {path}: {guess}"
 
 
 def _load(path: Path) -> QueryLog | None:

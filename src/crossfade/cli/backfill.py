@@ -64,7 +64,7 @@ def backfill(
         status = run_backfill(
             uri, pace, progress=progress, encoder=encoder, source=source, upgrade=upgrade
         )
-    _report(uri, status, queries, json=json)
+    _report(uri, status, queries, is_told=encoder is None, json=json)
 
 
 def resume(
@@ -100,11 +100,14 @@ def resume(
             source=source,
             upgrade=upgrade,
         )
-    _report(uri, status, queries, json=json)
+    _report(uri, status, queries, is_told=encoder is None, json=json)
 
 
-def _report(uri: str, status: JobStatus, queries: Path | None, *, json: bool) -> None:
-    following = next_command(status.state, redact_uri(uri))
+def _report(
+    uri: str, status: JobStatus, queries: Path | None, *, is_told: bool, json: bool
+) -> None:
+    shown = redact_uri(uri)
+    following = next_command(status.state, shown, is_told=is_told)
     if json:
         print_json({**asdict(status), "next": following})
     else:
@@ -114,8 +117,10 @@ def _report(uri: str, status: JobStatus, queries: Path | None, *, json: bool) ->
         )
         typer.echo(f"next: {following}")
     if queries is not None and not status.queries:
-        message(why_nothing_learned(queries))
+        why = why_nothing_learned(queries, waiting=status.coverage < 1.0)
+        if why is not None:
+            message(why)
     if status.state in (JobState.PARKED, JobState.BEHIND):
         if status.parked:
-            message(f"{status.parked} items were not encoded; see why: crossfade status URI")
+            message(f"{status.parked} items were not encoded; see why: crossfade status {shown}")
         raise typer.Exit(LEFT_OVER)

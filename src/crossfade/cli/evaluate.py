@@ -17,7 +17,7 @@ from crossfade.evaluation import EvaluationResult, check_order, results_to_json,
 from crossfade.evaluation import evaluate as evaluate_upgrade
 from crossfade.evaluation.figures import has_gain
 from crossfade.evaluation.metrics import check_metric, metric_for
-from crossfade.evaluation.overlap import count_fitted, overlap_sentence
+from crossfade.evaluation.overlap import count_fitted, count_logged, overlap_sentence
 from crossfade.evaluation.report.summary import verdict
 from crossfade.evaluation.report.write import check_report_folder
 from crossfade.fit.api import fit as fit_pairs
@@ -26,6 +26,10 @@ from crossfade.upgrade import Mode, Upgrade, queries_to_teach
 
 __all__ = ["evaluate"]
 
+_WHY_NOTHING = (
+    "the upgrade was fitted with more than half as many queries, they find nothing near, or fewer "
+    "than 500 items, that a corrected map was not fitted on, are backfilled on the way"
+)
 _FIGURES = ("shown_gain_share", "worst_point", "drop", "end_point")
 
 
@@ -86,6 +90,7 @@ def evaluate(
     own_pairs, why_not = _own_pairs(loaded)
     own = _Candidate(loaded, own_pairs)
     taught = {} if log is None else {f"{loaded.method}+recorded": replace(own, recorded=log)}
+    _tell_asked_before(loaded, log, query_set)
     compared = _candidates(compare or [], own, why_not, pairs, gallery_set, seed)
     candidates = {loaded.method: own, **taught, **compared}
     results: dict[str, EvaluationResult] = {}
@@ -105,6 +110,9 @@ def evaluate(
             )
     # Not before: a gallery of another width is refused by now.
     _tell_overlap(candidates, gallery_set)
+    for name in taught:
+        if not results[name].learned_from:
+            message(f"note: {name}: nothing was learned; {_WHY_NOTHING}")
     if report is not None:
         write_report(results, report, primary=shown)
         message(f"report: {report / 'index.html'}")
@@ -158,6 +166,8 @@ def _candidates(
         needs_labels = name != "auto" and method_named(name).needs_labels
         use_labels = needs_labels or upgrade.report.get("labels_used", False)
         used = fitting if use_labels else fitting.without_labels()
+        if upgrade.report.get("queries_used"):
+            message(f"note: {name} is fitted without the log of queries that {upgrade.method} had")
         with fit_progress() as progress:
             fitted = fit_pairs(used, name, progress=progress, seed=seed)
         candidates[name] = _Candidate(fitted, fitting)
@@ -177,6 +187,21 @@ def _own_pairs(upgrade: Upgrade) -> tuple[Pairs | None, str | None]:
     if any(one.fingerprint() == fitted_on for one in (own, own.without_labels())):
         return own, None
     return None, f"{recorded} is not the data that the upgrade was fitted on any more"
+
+
+def _tell_asked_before(upgrade: Upgrade, log: QueryLog | None, queries: Pairs | None) -> None:
+    """Whether queries are measured by that a map learned from, at least as many as it keeps."""
+    if queries is None or queries.target.dim != upgrade.target.dim:
+        return  # refused later, if it is the width
+    known = {} if log is None else {"the recorded ones": log.new}
+    if upgrade.offset is not None and upgrade.report.get("queries_used"):
+        known["those that the upgrade was fitted with"] = upgrade.offset.bank
+    for which, vectors in known.items():
+        if both := count_logged(queries, vectors):
+            message(
+                f"warning: {both} of {len(queries)} queries are among {which}: what was learned "
+                "from them looks better on them than on others; measure on others"
+            )
 
 
 def _tell_overlap(candidates: Mapping[str, _Candidate], gallery: Pairs) -> None:

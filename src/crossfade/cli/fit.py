@@ -66,11 +66,6 @@ def fit(
         upgrade = fit_pairs(
             loaded, method, queries=asked, progress=progress, pairs_file=pairs, **settings
         )
-    if asked is not None and not upgrade.report["queries_used"]:
-        why = f"{upgrade.method} makes no use of queries"
-        if upgrade.report["held_out"] is None:
-            why = f"{len(loaded)} pairs are too few to hold any out, which queries take"
-        message(f"note: {why}; --queries changed nothing")
     upgrade.save(out)
     if json:
         print_json({"upgrade": str(out), "id": upgrade.id, **_summary(upgrade)})

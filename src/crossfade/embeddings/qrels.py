@@ -34,7 +34,11 @@ class Qrels:
         try:
             # Some editors begin a file with a mark that is no part of the first id.
             text = Path(path).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise DataFileError(
+                f"{path} is not text, wanted lines 'query_id 0 gallery_id 1': {error}"
+            ) from error
+        except OSError as error:
             raise DataFileError(f"{path} can't be read as qrels: {error}") from error
         relevance: dict[str, dict[str, int]] = {}
         for number, line in enumerate(text.splitlines(), start=1):

@@ -1,4 +1,4 @@
-"""How many items of a gallery are among the pairs that something was fitted on.
+"""How many items of a gallery something was fitted on, and how many queries it learned from.
 
 Figures are higher for those than for others: they are right for a gallery of just such items.
 """
@@ -14,11 +14,20 @@ from crossfade.embeddings import FloatArray, Pairs
 from crossfade.evaluation.relevance import own_columns
 from crossfade.upgrade import Side, Upgrade
 
-__all__ = ["count_by_old", "count_fitted", "count_shared", "overlap_sentence"]
+__all__ = [
+    "count_by_old",
+    "count_fitted",
+    "count_logged",
+    "count_shared",
+    "overlap_sentence",
+    "row_bytes",
+]
 
 _BLOCK_ROWS = 8_192
 _SAME_COSINE = 0.999
 """Of one vector in two exports. Ids that are row numbers are the same for other items too."""
+_DIGITS = 2
+"""In which two embeddings of one query agree in all dimensions, and those of two hardly ever do."""
 
 
 def count_by_old(items: Pairs, which: Callable[[FloatArray], NDArray[np.bool_]]) -> int:
@@ -53,6 +62,20 @@ def count_fitted(upgrade: Upgrade, gallery: Pairs, pairs: Pairs | None = None) -
     if (refit := upgrade.refit) is not None:
         return count_by_old(gallery, lambda old: ~refit.fresh(old))
     return None
+
+
+def count_logged(queries: Pairs, logged: FloatArray) -> int:
+    """How many queries are among those of a log, ``(m, d_new)`` unit vectors."""
+    asked, known = (
+        row_bytes(np.round(rows, _DIGITS) + 0.0) for rows in (queries.new_rows(), logged)
+    )
+    return int(np.isin(asked, known).sum())
+
+
+def row_bytes(rows: FloatArray) -> NDArray[np.void]:
+    """Each row as one value, ``(n,)``: what is equal there is equal in all dimensions."""
+    contiguous = np.ascontiguousarray(rows)
+    return contiguous.view(np.dtype((np.void, contiguous.dtype.itemsize * rows.shape[1]))).ravel()
 
 
 def overlap_sentence(shared: int, items: int) -> str:

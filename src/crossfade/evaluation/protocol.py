@@ -10,6 +10,7 @@ gain are the untouched models: ``old_old`` is ``q_old . g_old``, ``new_new`` is
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import IgnoredItems, Pairs, Qrels, QueryLog
-from crossfade.errors import InvalidInput, SpaceMismatch
+from crossfade.errors import InvalidInput, SpaceMismatch, require_instance
 from crossfade.evaluation.curve import BackfillingCurve, coverage_grid, curve_from_scores
 from crossfade.evaluation.distributions import ScoreDistributions, sample_distributions
 from crossfade.evaluation.orders import backfill_order
@@ -30,7 +31,14 @@ from crossfade.evaluation.relevance import (
 )
 from crossfade.evaluation.result import Counts, EvaluationResult
 from crossfade.evaluation.scoring import GalleryScorer
-from crossfade.upgrade import Mode, Upgrade, queries_to_teach, teaches_more
+from crossfade.upgrade import (
+    Mode,
+    UnlikeQueriesWarning,
+    Upgrade,
+    queries_to_teach,
+    teaches_more,
+    why_harmful,
+)
 
 __all__ = ["evaluate"]
 
@@ -69,7 +77,8 @@ def evaluate(
             as :class:`crossfade.Backfill` does.
         recorded: queries that the service has answered by the time that the backfill fits again
             for the first time, and learns from, unless it was fitted with more than half as
-            many; none of them is to be in ``query_set``.
+            many, or they find nothing near (``UnlikeQueriesWarning``); none of them is to be in
+            ``query_set``. The result says from how many it has learned.
         on_progress: called with the queries done and the queries in all.
 
     Raises:
@@ -78,7 +87,14 @@ def evaluate(
             than two steps, an unknown order or mode, a mode that the upgrade can't do, or
             recorded queries that can't teach it.
     """
+    require_instance(upgrade, Upgrade, "upgrade", "Upgrade.load(folder), or fit(pairs)")
     queries = gallery_set if query_set is None else query_set
+    for role, given in (("gallery_set", gallery_set), ("query_set", queries)):
+        require_instance(given, Pairs, role, "Pairs.load(path), or Pairs.of(ids, old, new)")
+    if qrels is not None:
+        require_instance(qrels, Qrels, "qrels", "Qrels.load(path)")
+    if recorded is not None:
+        require_instance(recorded, QueryLog, "recorded", "QueryLog.load(path)")
     search_mode = _check_mode(mode, upgrade)
     if seed < 0:
         raise InvalidInput(f"seed is {seed}, wanted a whole number from 0")
@@ -115,6 +131,7 @@ def evaluate(
         counts=_counts(curve, relevance, len(gallery_set), len(queries)),
         curve=curve,
         distributions=_distributions(scorer, relevance, curve, seed),
+        learned_from=0 if generations is None else generations.learned_from,
     )
 
 
@@ -126,6 +143,12 @@ def _learned_from(upgrade: Upgrade, recorded: QueryLog, *, refit: bool) -> Query
             "that out; leave one of them out"
         )
     queries = queries_to_teach(upgrade, recorded)
+    if (unlike := why_harmful(upgrade, queries)) is not None:
+        # As the job does, see backfill/recorded.py.
+        warnings.warn(
+            f"nothing is learned from recorded queries: {unlike}", UnlikeQueriesWarning, 3
+        )
+        return None
     return queries if teaches_more(upgrade, 0, len(queries)) else None
 
 

@@ -10,6 +10,7 @@ gallery's job sees that a milestone was passed only after a batch; here it is se
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,19 @@ def for_gallery(upgrade: Upgrade, gallery: Pairs) -> Upgrade:
     return upgrade.with_known(count_by_old(gallery, upgrade.repeats) / len(gallery))
 
 
+@dataclass(frozen=True)
+class _Generation:
+    """A later map.
+
+    Attributes:
+        items: how many are backfilled when it begins. is_taught: by recorded queries, on its way.
+    """
+
+    items: int
+    upgrade: Upgrade
+    is_taught: bool
+
+
 class Generations:
     """Which map is in use at which coverage.
 
@@ -50,57 +64,57 @@ class Generations:
         self._gallery = gallery
         self._rows = rows_in_order
         self._recorded = recorded
-        self._after: list[tuple[int, Upgrade]] | None = None
+        self._after: list[_Generation] | None = None
 
     @property
     def change(self) -> bool:
         """Whether the map may change on the way."""
         return self._upgrade.refit is not None
 
+    @property
+    def learned_from(self) -> int:
+        """How many recorded queries any map that was asked for was taught by."""
+        taught = any(one.is_taught for one in self._after or ())
+        return len(self._recorded) if taught and self._recorded is not None else 0
+
     def at(self, coverage: float) -> Upgrade:
         """The upgrade with the map in use once so much is backfilled."""
-        if self._upgrade.refit is None:
-            return self._upgrade
-        if self._after is None:
-            self._after = _generations(
-                self._upgrade, self._upgrade.refit, self._gallery, self._rows, self._recorded
-            )
         backfilled = int(np.rint(coverage * len(self._rows)))
         present = self._upgrade
-        for items, following in self._after:
-            if items <= backfilled:
-                present = following
+        for one in self._later():
+            if one.items <= backfilled:
+                present = one.upgrade
         return present
 
+    def _later(self) -> list[_Generation]:
+        refit = self._upgrade.refit
+        if self._after is None:
+            self._after = [] if refit is None else self._generations(refit)
+        return self._after
 
-def _generations(
-    upgrade: Upgrade,
-    refit: Refit,
-    gallery: Pairs,
-    rows: NDArray[np.intp],
-    recorded: QueryLog | None,
-) -> list[tuple[int, Upgrade]]:
-    """Each later generation, with the number of backfilled items that it begins at."""
-    found: list[tuple[int, Upgrade]] = []
-    pairs, present, knows = refit.moments.n, upgrade, recorded is None
-    for milestone in MILESTONES:
-        items = math.ceil(milestone * len(rows) - _ROUNDING)
-        extra = _fresh(upgrade, refit, gallery, rows[:items])
-        following = None
-        if extra is not None and refit.has_grown(pairs, extra.n):
-            following = present.refitted(extra)
-        if following is not None and extra is not None:
-            pairs = refit.moments.n + extra.n
-        offset = None if knows or recorded is None else taught_offset(upgrade, recorded, extra)
-        if offset is not None:
-            forward = (following or present).forward
-            assert forward is not None
-            following = present.with_offset(offset).with_map(forward, pairs)
-            knows = True
-        if following is not None:
-            present = following
-            found.append((items, present))
-    return found
+    def _generations(self, refit: Refit) -> list[_Generation]:
+        found: list[_Generation] = []
+        upgrade, untaught = self._upgrade, self._recorded
+        pairs, present = refit.moments.n, upgrade
+        for milestone in MILESTONES:
+            items = math.ceil(milestone * len(self._rows) - _ROUNDING)
+            extra = _fresh(upgrade, refit, self._gallery, self._rows[:items])
+            following = None
+            if extra is not None and refit.has_grown(pairs, extra.n):
+                following = present.refitted(extra)
+            if following is not None and extra is not None:
+                pairs = refit.moments.n + extra.n
+            offset = None if untaught is None else taught_offset(upgrade, untaught, extra)
+            if offset is not None:
+                forward = (following or present).forward
+                assert forward is not None
+                following = present.with_offset(offset).with_map(forward, pairs)
+                untaught = None
+            if following is not None:
+                present = following
+                is_taught = self._recorded is not None and untaught is None
+                found.append(_Generation(items, present, is_taught))
+        return found
 
 
 def _fresh(upgrade: Upgrade, refit: Refit, gallery: Pairs, rows: NDArray[np.intp]) -> Fresh | None:

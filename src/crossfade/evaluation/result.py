@@ -50,6 +50,7 @@ class EvaluationResult:
         counts: how many items and queries took part.
         curve: every metric of every query at every coverage.
         distributions: sampled scores of both sides.
+        learned_from: how many recorded queries the gallery has learned from on its way.
     """
 
     method: str
@@ -61,6 +62,7 @@ class EvaluationResult:
     counts: Counts
     curve: BackfillingCurve = field(repr=False)
     distributions: ScoreDistributions = field(repr=False)
+    learned_from: int = 0
 
     @property
     def coverage(self) -> list[float]:
@@ -142,6 +144,7 @@ class EvaluationResult:
             "seed": self.seed,
             "mode": self.mode.value,
             "counts": vars(self.counts),
+            "learned_from": self.learned_from,
             "coverage": self.coverage,
             "metrics": self.metrics,
             "old_old": self.old_old,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crossfade.embeddings import Pairs, QueryLog
-from crossfade.errors import InvalidInput
+from crossfade.errors import InvalidInput, require_instance
 from crossfade.fit.auto import choose
 from crossfade.fit.held_out import Split, held_out_curves, split_pairs
 from crossfade.fit.item_offset import checked_log, nearness_of, queries_used, with_item_offset
@@ -18,7 +18,7 @@ from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import UnlikeQueriesWarning, Upgrade, why_unlike
 
-__all__ = ["FewPairsWarning", "UnlikeQueriesWarning", "fit"]
+__all__ = ["FewPairsWarning", "UnlikeQueriesWarning", "UnusedQueriesWarning", "fit"]
 
 _FEWEST_TO_HOLD_OUT = 64
 # What fitting keeps in memory of memory-mapped pairs.
@@ -28,6 +28,10 @@ _MOST_FITTING_PAIRS = 100_000
 
 class FewPairsWarning(UserWarning):
     """Fewer pairs than dimensions: the maps lean on their regularisation."""
+
+
+class UnusedQueriesWarning(UserWarning):
+    """Queries were given, and nothing was learned from them."""
 
 
 def fit(
@@ -66,6 +70,7 @@ def fit(
         MissingExtra: a trained method without PyTorch.
     """
     started = time.monotonic()
+    require_instance(pairs, Pairs, "pairs", "Pairs.load(path), or Pairs.of(ids, old, new)")
     chosen = FitSettings().but(**settings)
     candidates = None if method == "auto" else [method_named(method)]
     if len(pairs) < 2:
@@ -80,6 +85,12 @@ def fit(
         upgrade, report = choose(pairs, split, chosen, progress, asked)
     else:
         upgrade, report = _fit_one(candidates[0], pairs, split, chosen, progress, asked)
+    used = queries_used(asked, upgrade.offset)
+    if asked is not None and not used:
+        why = f"{upgrade.method} makes no use of queries"
+        if split is None:
+            why = f"{len(pairs)} pairs are too few to hold any out, which queries take"
+        warnings.warn(f"{why}: they changed nothing", UnusedQueriesWarning, stacklevel=2)
     return replace(
         upgrade,
         report={
@@ -89,7 +100,7 @@ def fit(
             "pairs": len(pairs),
             "pairs_file": None if pairs_file is None else str(pairs_file.absolute()),
             "labels_used": pairs.labels is not None,
-            "queries_used": queries_used(asked, upgrade.offset),
+            "queries_used": used,
             "queries_nearness": nearness,
             "queries_sha256": None if asked is None else asked.fingerprint(),
             "data_sha256": pairs.fingerprint(),

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossfade.embeddings import Pairs, QueryLog
+from crossfade.errors import MissingExtra
 from crossfade.fit.held_out import HeldOutCurve, Split, held_out_curves
 from crossfade.fit.item_offset import with_item_offset
-from crossfade.fit.methods import METHODS, Method, few_for_networks
+from crossfade.fit.methods import METHODS, FitFunction, Method, few_for_networks
 from crossfade.fit.ordering import with_chosen_order, with_ordering
 from crossfade.fit.settings import FitSettings, ProgressCallback
 from crossfade.upgrade import MOST_CARRIED, Upgrade
@@ -21,9 +22,6 @@ __all__ = ["candidates", "choose"]
 _KERNEL = "refitted_kernel"
 _CANDIDATES = (_KERNEL, "refitted_mlp")
 _OF_VERY_MANY_PAIRS = (*_CANDIDATES, "refitted_ridge")
-_OF_VERY_MANY_NARROW_PAIRS = ("refitted_ridge", "refitted_mlp")
-_WIDE = 128
-"""Old dimensions from which on kernel maps of very many pairs were tried out."""
 _BY_LABELS = "refitted_contrastive"
 _BOOTSTRAP_SAMPLES = 500
 
@@ -33,14 +31,12 @@ def candidates(pairs: Pairs) -> list[Method]:
 
     With fewer than two pairs a dimension only closed forms compete: a trained map then fits
     the pairs themselves, and held-out items of the same kind are too like them to tell. With very
-    many, a ridge knows more than kernel maps, which then compete by some of them, if the old
-    vectors have many dimensions.
+    many, a ridge may know more than a kernel map, which then competes by some of them.
     """
     several_classes = pairs.labels is not None and len(np.unique(pairs.labels)) > 1
     names: tuple[str, ...] = _CANDIDATES
     if len(pairs) > MOST_CARRIED:
-        wide = pairs.source.dim >= _WIDE
-        names = _OF_VERY_MANY_PAIRS if wide else _OF_VERY_MANY_NARROW_PAIRS
+        names = _OF_VERY_MANY_PAIRS
     competing = [METHODS[name] for name in (*names, *([_BY_LABELS] if several_classes else []))]
     few = few_for_networks(pairs)
     return [method for method in competing if method.closed_form or not few]
@@ -69,16 +65,17 @@ def choose(
         upgrade = competing[0].load()(pairs, settings, progress)
         upgrade = with_ordering(upgrade, pairs, settings)
         return upgrade, {"held_out": None, "chosen_by": "too few pairs to hold any out"}
+    fit_by = _loaded(competing)
     fitted: dict[str, Upgrade] = {}
     curves: dict[str, list[HeldOutCurve]] = {}
     for method in competing:
         shown = _some(split.fitting, settings) if method.name == _KERNEL else split.fitting
-        fitted[method.name] = method.load()(shown, settings, progress)
+        fitted[method.name] = fit_by[method.name](shown, settings, progress)
         curves[method.name] = held_out_curves(fitted[method.name], split.held_out, settings.seed)
     winner, certainty = _winner(curves, settings.seed)
     judged = final = fitted[winner]
     if METHODS[winner].closed_form:
-        fit_winner = METHODS[winner].load()
+        fit_winner = fit_by[winner]
         if winner == _KERNEL and len(pairs) > MOST_CARRIED:  # those held out are not worth minutes
             judged = final = fit_winner(split.fitting, settings, progress)
         else:
@@ -96,6 +93,16 @@ def choose(
         "certainty": certainty,
         "candidates": {name: [curve.describe() for curve in own] for name, own in curves.items()},
     }
+
+
+def _loaded(competing: list[Method]) -> dict[str, FitFunction]:
+    """What fits them; found out before minutes of fitting the first, not after."""
+    try:
+        return {method.name: method.load() for method in competing}
+    except MissingExtra as error:
+        closed = ", ".join(method.name for method in competing if method.closed_form)
+        purpose = f"auto, which fits networks too (none in {closed}),"
+        raise MissingExtra(purpose, error.extra) from error
 
 
 def _some(pairs: Pairs, settings: FitSettings) -> Pairs:

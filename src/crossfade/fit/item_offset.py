@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossfade.embeddings import FloatArray, Pairs, QueryLog
-from crossfade.errors import InvalidInput
+from crossfade.errors import InvalidInput, require_instance
 from crossfade.fit.held_out import Split
 from crossfade.fit.log_ranking import learned_from_log
 from crossfade.fit.settings import FitSettings
@@ -39,11 +39,7 @@ def checked_log(queries: QueryLog, pairs: Pairs) -> QueryLog:
     Raises:
         InvalidInput: it is none, or holds too few queries. SpaceMismatch: of other widths.
     """
-    if not isinstance(queries, QueryLog):
-        raise InvalidInput(
-            f"queries is a {type(queries).__name__}, wanted a crossfade.QueryLog: "
-            "QueryLog.load(path), or QueryLog(new, old)"
-        )
+    require_instance(queries, QueryLog, "queries", "QueryLog.load(path), or QueryLog(new, old)")
     checked = queries.checked(pairs.source.dim, pairs.target.dim)
     if len(checked) < FEWEST_QUERIES:
         raise InvalidInput(

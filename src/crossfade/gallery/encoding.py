@@ -17,10 +17,15 @@ import numpy as np
 
 from crossfade.embeddings import FloatArray
 from crossfade.embeddings.vectors import usable_rows
-from crossfade.errors import CrossfadeError, EncoderMisconfigured, EncoderUnavailable
+from crossfade.errors import (
+    CrossfadeError,
+    EncoderMisconfigured,
+    EncoderUnavailable,
+    InvalidInput,
+)
 from crossfade.stores import Id, Item
 
-__all__ = ["Encoded", "Encoder", "Encoding", "Retry"]
+__all__ = ["Encoded", "Encoder", "Encoding", "Retry", "require_callable"]
 
 
 class Encoder(Protocol):
@@ -29,6 +34,19 @@ class Encoder(Protocol):
     def __call__(self, items: Sequence[Item], /) -> Any:
         """Embeddings ``(n, d_new)``, a row an item; or :class:`Encoded`, if some have none."""
         ...
+
+
+def require_callable(encoder: object) -> None:
+    """Refuse an encoder that is none, such as the SPEC that commands take.
+
+    Raises:
+        InvalidInput: it can't be called.
+    """
+    if not callable(encoder):
+        raise InvalidInput(
+            f"the encoder is a {type(encoder).__name__}, wanted a function of items; what commands "
+            "take as --encoder, crossfade.backfill.load_item_encoder(SPEC) makes one of"
+        )
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def finish(gallery: Gallery, *, present: State | None = None, actor: str | None 
     """
     with gallery.write_lock:
         gallery.check_upgrade()
-        drop_old_side(gallery.store, present=present, actor=actor)
+        drop_old_side(gallery.store, present=present, actor=actor, uri=gallery.uri)
 
 
 def drop_old_side(

@@ -79,6 +79,15 @@ _NEXT: dict[State, str] = {
 }
 
 
+_RUN_NEXT = (
+    State.PREPARING,
+    State.STARTED,
+    State.INTERRUPTED,
+    State.PAUSED,
+    State.BEHIND,
+)
+
+
 @dataclass(frozen=True)
 class Move:
     """A way from one state to another.
@@ -256,9 +265,15 @@ def moves_from(state: State) -> list[str]:
     return [move.name for move in MOVES.values() if move.by_user and state in move.sources]
 
 
-def next_command(state: State, uri: str = "URI") -> str:
-    """What to type next."""
-    return _NEXT[state].format(uri=uri)
+def next_command(state: State, uri: str = "URI", *, is_told: bool = True) -> str:
+    """What to type next.
+
+    Args:
+        is_told: whether the collection keeps what a backfill needs to know, as ``start`` does; a
+            program that starts an upgrade does not.
+    """
+    options = "" if is_told or state not in _RUN_NEXT else " --upgrade DIR --encoder SPEC"
+    return _NEXT[state].format(uri=uri) + options
 
 
 def check_move(name: str, state: State, uri: str = "URI") -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from crossfade.errors import InvalidInput, SpaceMismatch, StoreError
 from crossfade.gallery.background import Background
-from crossfade.gallery.encoding import Encoder
+from crossfade.gallery.encoding import Encoder, require_callable
 from crossfade.gallery.fairness import FairLock
 from crossfade.gallery.generations import Generations
 from crossfade.gallery.record import read_record_of
@@ -125,8 +125,9 @@ class OnDemand:
         """Re-extract with this model from now on.
 
         Raises:
-            SpaceMismatch: it is of another width than the new space.
+            SpaceMismatch: it is of another width than the new space. InvalidInput: it is none.
         """
+        require_callable(encoder)
         before = self._reextraction
         self._reextraction = Reextraction(self._store, self._upgrade, encoder, self._write_lock)
         if before is not None:

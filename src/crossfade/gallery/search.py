@@ -179,11 +179,11 @@ class Searcher:
 
 
 _NOT_YET: Mapping[Phase, str] = {
-    Phase.PREPARING: "old vectors are still to be mapped: call prepare() first; "
-    "until then mode='old' answers",
+    Phase.PREPARING: "old vectors are still to be mapped, by gallery.prepare() or "
+    "crossfade backfill; until then mode='old' answers",
     Phase.ROLLING_BACK: "the gallery is being rolled back; mode='old' answers",
     Phase.ROLLED_BACK: "the gallery was rolled back to the old system: mode='old' answers; "
-    "start an upgrade again with start_gallery(uri, upgrade)",
+    "start an upgrade again with start_gallery(uri, upgrade) or crossfade start",
 }
 
 

@@ -138,13 +138,18 @@ def another_upgrade(present: GalleryState, upgrade: Upgrade) -> Exception:
 
 
 def _refuse_other_spaces(store: Store, upgrade: Upgrade) -> None:
-    spaces = store.spaces()
-    if upgrade.source.name in spaces:
-        upgrade.source.require(spaces[upgrade.source.name])
-    elif store.count():
+    spaces, old = store.spaces(), upgrade.source
+    if old.name in spaces and spaces[old.name] != old:
+        raise SpaceMismatch(
+            f"the collection's vectors of {old.name!r} have {spaces[old.name].dim} dimensions, the "
+            f"upgrade was fitted on pairs whose old vectors have {old.dim}: of another model. Fit "
+            "on pairs of the collection's"
+        )
+    if old.name not in spaces and store.count():
         raise SpaceMismatch(
             f"the collection holds vectors of {sorted(spaces)}, none of the upgrade's old space "
-            f"{_name(upgrade.source)}"
+            f"{_name(old)}; if they are of that model, fit with its name: "
+            f"--old-name {min(spaces, default='NAME')}"
         )
 
 

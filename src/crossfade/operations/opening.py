@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from crossfade.backfill.journal import Journal, open_journal
 from crossfade.backfill.standing import standing
-from crossfade.errors import GalleryStateError, InvalidInput, StoreError
+from crossfade.errors import ArtifactError, GalleryStateError, InvalidInput, StoreError
 from crossfade.gallery import Gallery, GalleryState, State
 from crossfade.gallery.moves import check_move, next_command
 from crossfade.gallery.opening import open_gallery
@@ -119,10 +119,15 @@ def open_upgraded(uri: str, upgrade: str | Path | None) -> Iterator[Gallery]:
         folder = upgrade or (settings.upgrade_folder if settings else None)
         if folder is None:
             raise GalleryStateError(
-                "the upgrade was started by a program, which did not say where it is kept; "
-                "say it: --upgrade DIR"
+                "the upgrade was started by a program, which did not say where it is kept, nor "
+                "which encoder it takes; say it: --upgrade DIR, and of a backfill --encoder SPEC"
             )
-        loaded = Upgrade.load(folder)
+        try:
+            loaded = Upgrade.load(folder)
+        except ArtifactError as error:
+            if upgrade is None:
+                raise ArtifactError(f"{error}; if it was moved: --upgrade DIR") from error
+            raise
         if loaded.id != record.state.upgrade_id:
             raise GalleryStateError(
                 f"{folder} holds upgrade {loaded.id[:12]}, the gallery goes through "
@@ -154,8 +159,9 @@ def open_existing(uri: str, wait_seconds: float = PATIENCE_SECONDS) -> Iterator[
                 for folder in missing[1:]:
                     folder.rmdir()
             raise InvalidInput(
-                f"there is no collection at {redact_uri(uri)}; is the path right? A new one is "
-                "made in a program, by open_gallery"
+                f"there is no collection at {redact_uri(uri)}; is the path right? A new one "
+                "is made, and old vectors put into it, by crossfade.stores.open_store "
+                "(docs/lifecycle.md)"
             )
         yield store
 

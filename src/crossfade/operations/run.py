@@ -101,7 +101,8 @@ def _encoder(settings: JobSettings | None, encoder: str | None, source: str | No
     if settings is not None and loaded.name != settings.model:
         raise EncoderMisconfigured(
             f"the upgrade was started with the model {settings.model}, this encoder is "
-            f"{loaded.name}; two models must not mix. If they are one, say so by the option name"
+            f"{loaded.name}; two models must not mix. If they are one, give it that name: "
+            f"{named}{'&' if '?' in named else '?'}name={settings.model}"
         )
     return loaded
 

@@ -49,6 +49,7 @@ from crossfade.upgrade.teaching import (
     require_teachable,
     taught_offset,
     teaches_more,
+    why_harmful,
 )
 from crossfade.upgrade.transform import Affine, Kernel, Transform
 from crossfade.upgrade.two_encoder import TwoEncoder
@@ -105,6 +106,7 @@ __all__ = [
     "taught_offset",
     "teaches_more",
     "turned_ridge_map",
+    "why_harmful",
     "why_unlike",
     "with_matrix",
 ]

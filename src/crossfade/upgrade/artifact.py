@@ -259,7 +259,12 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ArtifactError(f"{path.parent} is no upgrade folder: it has no {MANIFEST}") from error
+        what = (
+            "is no upgrade folder: it has no " + MANIFEST
+            if path.parent.exists()
+            else "is not there"
+        )
+        raise ArtifactError(f"{path.parent} {what}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} can't be read ({error}); is it truncated?") from error
     if not isinstance(manifest, dict) or manifest.get("format") != "crossfade-upgrade":

@@ -44,17 +44,7 @@ class Earlier:
             InvalidInput: its items would not be on one scale.
         """
         first = self.upgrade
-        if first.stored != following.source:
-            raise SpaceMismatch(
-                f"the upgrade under way ends in {first.stored.name!r} ({first.stored.dim}-d), the "
-                f"next one begins in {following.source.name!r} ({following.source.dim}-d); fit it "
-                "on pairs of that space, under that name"
-            )
-        if following.stored.name in (first.source.name, first.stored.name):
-            raise SpaceMismatch(
-                f"the next upgrade ends in {following.stored.name!r}, a space that the one under "
-                "way has already; give the three models different names when you fit"
-            )
+        # Before what is said of spaces: no upgrade that begins in a head's space helps.
         if first.rho is not None or first.needs_old_query:
             raise InvalidInput(
                 f"the upgrade under way, by {first.method!r}, "
@@ -65,6 +55,17 @@ class Earlier:
                 )
                 + ": its system can't answer by the one embedding that a chain leaves it. Finish "
                 "or roll back first"
+            )
+        if first.stored != following.source:
+            raise SpaceMismatch(
+                f"the upgrade under way ends in {first.stored.name!r} ({first.stored.dim}-d), the "
+                f"next one begins in {following.source.name!r} ({following.source.dim}-d); fit it "
+                "on pairs of that space, under that name"
+            )
+        if following.stored.name in (first.source.name, first.stored.name):
+            raise SpaceMismatch(
+                f"the next upgrade ends in {following.stored.name!r}, a space that the one under "
+                "way has already; give the three models different names when you fit"
             )
         if first.earlier is not None:
             raise InvalidInput(

@@ -12,11 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from crossfade.embeddings import QueryLog
+from crossfade.embeddings import QueryLog, unit_rows
 from crossfade.errors import InvalidInput
 from crossfade.upgrade.item_offset import ItemOffset
 from crossfade.upgrade.kernel_maps import residual_kernel
 from crossfade.upgrade.linear_maps import turned_ridge_map
+from crossfade.upgrade.log_nearness import NEARNESS_ITEMS, log_nearness, why_unlike
 from crossfade.upgrade.log_ranking import Images, learned_matrix
 from crossfade.upgrade.moments import Moments
 from crossfade.upgrade.offset_rules import (
@@ -38,6 +39,7 @@ __all__ = [
     "require_teachable",
     "taught_offset",
     "teaches_more",
+    "why_harmful",
 ]
 
 _FOLDS = 5
@@ -96,6 +98,17 @@ def queries_to_teach(
     if len(distinct) < least:
         raise InvalidInput(f"got {len(distinct)} distinct queries, wanted at least {least}")
     return distinct if len(distinct) <= MOST_TEACHING else distinct.sample(MOST_TEACHING)
+
+
+def why_harmful(upgrade: Upgrade, queries: QueryLog) -> str | None:
+    """Why nothing is to be learned from queries that find nothing near; None if they do.
+
+    None as well if the upgrade carries no items of the new space to tell by.
+    """
+    rule = upgrade.two_encoder
+    if rule is None:
+        return None
+    return why_unlike(log_nearness(queries, unit_rows(rule.reference_new[:NEARNESS_ITEMS])))
 
 
 def taught_offset(

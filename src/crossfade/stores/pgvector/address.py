@@ -16,7 +16,7 @@ __all__ = ["Address", "check_name"]
 
 _OURS: Collection[str] = {"table", "schema", "id", "old", "space"}
 _LONGEST_NAME = 63
-_FORM = "postgresql://USER@HOST:PORT/DATABASE?table=NAME"
+_FORM = "postgresql://HOST:PORT/DATABASE?table=NAME, where need be USER:PASSWORD@ before HOST"
 
 
 @dataclass(frozen=True)
