@@ -108,6 +108,8 @@ def test_what_is_no_encoder_no_throttle_and_no_number_is_refused(gallery: Galler
         Backfill(gallery, throttle=throttle)
     with pytest.raises(InvalidInput, match="max_items is -1, wanted at least 0"):
         Backfill(gallery, FakeEncoder(lambda item: np.ones(20))).run(max_items=-1)
+    idle = Backfill(gallery, FakeEncoder(lambda item: np.ones(20))).run(max_items=0)
+    assert (idle.state, idle.done) == (JobState.PAUSED, 0)
 
 
 def test_another_order_or_seed_is_refused_while_a_job_is_under_way(

@@ -194,6 +194,25 @@ def test_a_path_where_nothing_was_ever_written_is_told_at_the_end(tmp_path: Path
     assert len(told) == 1
 
 
+def test_that_nothing_was_there_hides_no_later_warning_and_is_no_news_of_a_taught_gallery(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "log.npz"
+    with filled() as gallery:
+        job = job_of(gallery, queries=path)
+        with pytest.warns(RuntimeWarning, match="holds 0"):
+            job.run(10)
+        path.write_bytes(b"PK no archive")
+        with pytest.warns(RuntimeWarning, match="nothing is learned from recorded queries"):
+            job.run(10)
+        WORLD.log.save(path)
+        assert job_of(gallery, queries=path).run(10).queries == len(WORLD.log)
+        path.unlink()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert job_of(gallery, queries=path).run().queries == len(WORLD.log)
+
+
 def test_queries_that_come_while_it_runs_teach_at_the_next_milestone(tmp_path: Path) -> None:
     path = tmp_path / "log.npz"
 

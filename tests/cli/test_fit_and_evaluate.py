@@ -386,14 +386,14 @@ def test_recorded_queries_that_teach_nothing_or_are_those_measured_by_are_told(
 ) -> None:
     queries = Pairs.load(files / "queries.npz")
     rng = np.random.default_rng(0)
-    asked = np.tile(queries.new_rows(), (6, 1))
+    asked = np.tile(queries.new_rows(), (8, 1))
     asked[len(queries) :] += 0.3 * rng.normal(size=(len(asked) - len(queries), 20))
     np.savez(files / "asked.npz", new=asked)
     fit = ("fit", files / "fit.npz", "--method", "refitted_kernel", "--out", files / "up")
     assert run(*fit, "--queries", files / "asked.npz").code == 0
     measured = ("--gallery", files / "gallery.npz", "--queries", files / "queries.npz")
     told = run("evaluate", files / "up", *measured, "--recorded", files / "asked.npz").err
-    both = f"warning: {len(queries)} of {len(queries)} queries are among"
+    both = f"warning: at least {len(queries)} of {len(queries)} queries are among"
     assert f"{both} the recorded ones" in told
     assert f"{both} those that the upgrade was fitted with" in told
     assert "refitted_kernel+recorded: nothing was learned; the upgrade was fitted with" in told
@@ -402,3 +402,12 @@ def test_recorded_queries_that_teach_nothing_or_are_those_measured_by_are_told(
     np.savez(files / "others.npz", new=asked[len(queries) :] + 0.3)
     told = run("evaluate", files / "up", *measured, "--recorded", files / "others.npz").err
     assert "the recorded ones" not in told
+    logged = ("--recorded", files / "others.npz", "--mode", "old")
+    assert (
+        "nothing was learned; mode old asks"
+        in run("evaluate", files / "up", *measured, *logged).err
+    )
+    narrow = Pairs.of(queries.ids, queries.old_rows(), queries.new_rows()[:, 1:], queries.labels)
+    narrow.save(files / "narrow.npz")
+    refused = run(*("evaluate", files / "up", *measured[:3]), files / "narrow.npz")
+    assert refused.code == 2 and "new embeddings have 19 dimensions" in refused.err

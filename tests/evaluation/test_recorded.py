@@ -66,6 +66,9 @@ def test_fewer_than_it_was_fitted_with_change_nothing() -> None:
     same = evaluate(upgrade, world.gallery, world.queries, recorded=world.log, **asked)
     assert plain.metrics["mrr"] == same.metrics["mrr"]
     assert same.learned_from == 0
+    few_items = evaluate(fit(world.fit, "refitted_ridge"), world.gallery, world.queries,
+                         recorded=world.log, **asked)  # fmt: skip
+    assert few_items.learned_from == 0, "450 items, of 500 that a map without pairs is taught by"
 
 
 def test_queries_that_find_nothing_near_teach_nothing_as_in_a_job() -> None:
@@ -89,7 +92,7 @@ def test_a_path_in_place_of_what_it_holds_is_refused() -> None:
     ):
         with pytest.raises(InvalidInput, match=said):
             evaluate(*given)
-    for name, wanted in (("qrels", "Qrels"), ("recorded", "QueryLog")):
+    for name, wanted in (("qrels", "Qrels"), ("recorded", "QueryLog"), ("ignored", "IgnoredItems")):
         with pytest.raises(InvalidInput, match=f"{name} is of type str, wanted {wanted}"):
             evaluate(upgrade, world.gallery, world.queries, **{name: "file"})
 

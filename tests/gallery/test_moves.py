@@ -76,3 +76,10 @@ def test_the_page_is_the_tables() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert generated_page(page) == page, "run: python docs/generate_lifecycle.py"
     assert all(f"| `{state.value}` |" in page for state in State)
+
+
+def test_what_to_type_next_names_what_nobody_knows_where_a_program_has_started() -> None:
+    for state in State:
+        told, untold = next_command(state, "URI"), next_command(state, "URI", is_told=False)
+        runs = told.startswith(("crossfade backfill", "crossfade resume"))
+        assert untold == (f"{told} --upgrade DIR --encoder SPEC" if runs else told)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crossfade.embeddings import QueryLog, unit_rows
-from crossfade.upgrade import ItemOffset, offset_of, rule_for_log, with_matrix
+from crossfade.upgrade import BY_ITEMS, ItemOffset, offset_of, rule_for_log, with_matrix
 from crossfade.upgrade.log_ranking import (
     Images,
     _Drawn,
@@ -18,6 +18,7 @@ from crossfade.upgrade.log_ranking import (
     _offsets,
     learned_matrix,
 )
+from crossfade.upgrade.offset_rules import OffsetRule
 
 TAU = 0.05
 
@@ -87,9 +88,9 @@ def some_images(n: int, width: int, seed: int = 0, apart: float = 0.5) -> Images
     return Images(unit_rows(rng.normal(size=(n, 6))), new, raw, unit_rows(raw))
 
 
-def offset_like(images: Images) -> ItemOffset:
+def offset_like(images: Images, rule: OffsetRule | None = None) -> ItemOffset:
     return offset_of(
-        rule_for_log(QueryLog(images.new), lengths_mean_something=True),
+        rule or rule_for_log(QueryLog(images.new), lengths_mean_something=True),
         images,
         images.new[:40],
         None,
@@ -142,3 +143,18 @@ def test_a_map_that_is_nearly_right_needs_less_of_it(apart: float, share: float)
     assert distilled is not None
     assert distilled[0, 0] == pytest.approx(share, abs=0.1)
     assert with_matrix(offset_like(images), None, images).distilled is None
+
+
+@pytest.mark.parametrize(
+    ("apart", "by_items", "by_queries"), [(0.9, 1, 1), (0.4, 0.05, 0.52), (0.3, 0, 0.3)]
+)
+def test_a_map_that_leaves_hardly_anything_over_has_no_offsets_told_by_items(
+    apart: float, by_items: float, by_queries: float
+) -> None:
+    images = some_images(500, 40, apart=apart)
+    for rule, share in ((BY_ITEMS, by_items), (None, by_queries)):
+        whole = rule or rule_for_log(QueryLog(images.new), lengths_mean_something=True)
+        offset = offset_like(images, rule)
+        assert offset.one_encoder.u == pytest.approx(share * whole.one_encoder.u, abs=0.03)
+        assert offset.push == pytest.approx(share * whole.push, abs=0.005)
+    assert offset_like(some_images(500, 40, apart=0.2), BY_ITEMS).is_blank

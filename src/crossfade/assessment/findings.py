@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossfade.assessment.sample import Sample
-from crossfade.evaluation.overlap import count_logged, count_shared, row_bytes
+from crossfade.embeddings import FloatArray
+from crossfade.evaluation.overlap import count_logged, count_shared
 from crossfade.fit.item_offset import nearness_of
 from crossfade.upgrade import why_unlike
 
@@ -48,7 +50,7 @@ def _size(sample: Sample) -> Iterator[str]:
 
 def _duplicates(sample: Sample) -> Iterator[str]:
     for name, rows in (("old", sample.pairs.old_rows()), ("new", sample.pairs.new_rows())):
-        copies = len(rows) - len(np.unique(row_bytes(rows)))
+        copies = len(rows) - len(np.unique(_row_bytes(rows)))
         if copies > _MANY_DUPLICATES * len(rows):
             yield (
                 f"{copies} of {len(rows)} {name} embeddings are copies of another row: held-out "
@@ -107,3 +109,8 @@ def _queries(sample: Sample) -> Iterator[str]:
                 f"{both} of {len(sample.queries)} queries are in the log too: what was learned "
                 "from them looks better on them than on others; leave them out of the log"
             )
+
+
+def _row_bytes(rows: FloatArray) -> NDArray[np.void]:
+    contiguous = np.ascontiguousarray(rows)
+    return contiguous.view(np.dtype((np.void, contiguous.dtype.itemsize * rows.shape[1]))).ravel()

@@ -171,8 +171,9 @@ class Backfill:
                 crew = self._crew(member, job, self._encoder, workers, max_items, progress)
                 member.leave(crew.work())
             self._audit_trail.record_end()
-        self._recorded.warn_if_none()
         status = self.status()
+        if not status.queries:
+            self._recorded.warn_if_none()
         if progress is not None:
             progress(status)
         return status

@@ -44,7 +44,7 @@ class RecordedQueries:
             )
         self._queries = queries
         self._upgrade = upgrade
-        self._has_warned = False
+        self._has_warned = self._has_told_of_none = False
         if queries is not None:
             require_teachable(upgrade)
         self._read()
@@ -65,8 +65,10 @@ class RecordedQueries:
                 missing = _load(Path(self._queries)) is None
             except CrossfadeError:
                 return  # warned of when it was read
-            if missing:
-                self._warn(_too_few(Path(self._queries), 0))
+            if missing and not self._has_told_of_none:
+                # What can't be learned from later is another matter, and told as well.
+                warn_aside(_too_few(Path(self._queries), 0), RuntimeWarning)
+                self._has_told_of_none = True
 
     def _is_unlike(self, queries: QueryLog) -> bool:
         unlike = why_harmful(self._upgrade, queries)
@@ -98,13 +100,10 @@ def _too_few(path: Path, found: int) -> str:
     )
 
 
-def why_nothing_learned(path: Path, *, waiting: bool) -> str | None:
+def why_nothing_learned(path: Path) -> str | None:
     """What to tell of a run that was given queries and has not learned from them.
 
     None where there were none at all, of which the run has warned.
-
-    Args:
-        waiting: whether items are left to backfill.
     """
     try:
         log = _load(path)
@@ -115,13 +114,11 @@ def why_nothing_learned(path: Path, *, waiting: bool) -> str | None:
     found = len(log.distinct())
     if found < FEWEST_QUERIES:
         return _too_few(path, found)
-    guess = (
-        "the upgrade was fitted with more than half as many, they find nothing near, or more items "
-        "must be backfilled first"
-        if waiting
-        else "no item waits any more that it would help to find"
+    return (
+        f"nothing was learned from the {found:,} queries in {path}: the upgrade was fitted with "
+        "more than half as many, they find nothing near, no item waits, or more must be backfilled "
+        "first"
     )
-    return f"nothing was learned from the {found:,} queries in {path}: {guess}"
 
 
 def _load(path: Path) -> QueryLog | None:

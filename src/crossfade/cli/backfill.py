@@ -64,7 +64,7 @@ def backfill(
         status = run_backfill(
             uri, pace, progress=progress, encoder=encoder, source=source, upgrade=upgrade
         )
-    _report(uri, status, queries, is_told=encoder is None, json=json)
+    _report(uri, status, queries, is_told=encoder is None or upgrade is None, json=json)
 
 
 def resume(
@@ -100,7 +100,7 @@ def resume(
             source=source,
             upgrade=upgrade,
         )
-    _report(uri, status, queries, is_told=encoder is None, json=json)
+    _report(uri, status, queries, is_told=encoder is None or upgrade is None, json=json)
 
 
 def _report(
@@ -117,7 +117,7 @@ def _report(
         )
         typer.echo(f"next: {following}")
     if queries is not None and not status.queries:
-        why = why_nothing_learned(queries, waiting=status.coverage < 1.0)
+        why = why_nothing_learned(queries)
         if why is not None:
             message(why)
     if status.state in (JobState.PARKED, JobState.BEHIND):

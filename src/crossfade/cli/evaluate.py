@@ -112,7 +112,8 @@ def evaluate(
     _tell_overlap(candidates, gallery_set)
     for name in taught:
         if not results[name].learned_from:
-            message(f"note: {name}: nothing was learned; {_WHY_NOTHING}")
+            why = "mode old asks no map" if mode is Mode.OLD else _WHY_NOTHING
+            message(f"note: {name}: nothing was learned; {why}")
     if report is not None:
         write_report(results, report, primary=shown)
         message(f"report: {report / 'index.html'}")
@@ -166,10 +167,10 @@ def _candidates(
         needs_labels = name != "auto" and method_named(name).needs_labels
         use_labels = needs_labels or upgrade.report.get("labels_used", False)
         used = fitting if use_labels else fitting.without_labels()
-        if upgrade.report.get("queries_used"):
-            message(f"note: {name} is fitted without the log of queries that {upgrade.method} had")
         with fit_progress() as progress:
             fitted = fit_pairs(used, name, progress=progress, seed=seed)
+        if upgrade.report.get("queries_used") and fitted.forward is not None:
+            message(f"note: {name} is fitted without the log of queries that {upgrade.method} had")
         candidates[name] = _Candidate(fitted, fitting)
     return candidates
 
@@ -195,12 +196,13 @@ def _tell_asked_before(upgrade: Upgrade, log: QueryLog | None, queries: Pairs | 
         return  # refused later, if it is the width
     known = {} if log is None else {"the recorded ones": log.new}
     if upgrade.offset is not None and upgrade.report.get("queries_used"):
+        # Some of them are kept, if they are very many.
         known["those that the upgrade was fitted with"] = upgrade.offset.bank
     for which, vectors in known.items():
         if both := count_logged(queries, vectors):
             message(
-                f"warning: {both} of {len(queries)} queries are among {which}: what was learned "
-                "from them looks better on them than on others; measure on others"
+                f"warning: at least {both} of {len(queries)} queries are among {which}: what was "
+                "learned from them looks better on them than on others; measure on others"
             )
 
 

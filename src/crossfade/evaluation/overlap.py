@@ -20,14 +20,11 @@ __all__ = [
     "count_logged",
     "count_shared",
     "overlap_sentence",
-    "row_bytes",
 ]
 
-_BLOCK_ROWS = 8_192
+_BLOCK_ROWS, _BLOCK_QUERIES = 8_192, 512
 _SAME_COSINE = 0.999
 """Of one vector in two exports. Ids that are row numbers are the same for other items too."""
-_DIGITS = 2
-"""In which two embeddings of one query agree in all dimensions, and those of two hardly ever do."""
 
 
 def count_by_old(items: Pairs, which: Callable[[FloatArray], NDArray[np.bool_]]) -> int:
@@ -66,16 +63,11 @@ def count_fitted(upgrade: Upgrade, gallery: Pairs, pairs: Pairs | None = None) -
 
 def count_logged(queries: Pairs, logged: FloatArray) -> int:
     """How many queries are among those of a log, ``(m, d_new)`` unit vectors."""
-    asked, known = (
-        row_bytes(np.round(rows, _DIGITS) + 0.0) for rows in (queries.new_rows(), logged)
+    nearest = (
+        (queries.new_rows(part) @ logged.T).max(axis=1)
+        for part in _blocks(np.arange(len(queries)), _BLOCK_QUERIES)
     )
-    return int(np.isin(asked, known).sum())
-
-
-def row_bytes(rows: FloatArray) -> NDArray[np.void]:
-    """Each row as one value, ``(n,)``: what is equal there is equal in all dimensions."""
-    contiguous = np.ascontiguousarray(rows)
-    return contiguous.view(np.dtype((np.void, contiguous.dtype.itemsize * rows.shape[1]))).ravel()
+    return sum(int(np.count_nonzero(cosines > _SAME_COSINE)) for cosines in nearest)
 
 
 def overlap_sentence(shared: int, items: int) -> str:
@@ -86,7 +78,7 @@ def overlap_sentence(shared: int, items: int) -> str:
     )
 
 
-def _blocks(rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+def _blocks(rows: NDArray[np.intp], size: int = _BLOCK_ROWS) -> Iterator[NDArray[np.intp]]:
     # Galleries on disk may be larger than memory.
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        yield rows[start : start + _BLOCK_ROWS]
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

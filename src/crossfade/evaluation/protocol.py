@@ -93,6 +93,8 @@ def evaluate(
         require_instance(given, Pairs, role, "Pairs.load(path), or Pairs.of(ids, old, new)")
     if qrels is not None:
         require_instance(qrels, Qrels, "qrels", "Qrels.load(path)")
+    if ignored is not None:
+        require_instance(ignored, IgnoredItems, "ignored", "IgnoredItems.load(path)")
     if recorded is not None:
         require_instance(recorded, QueryLog, "recorded", "QueryLog.load(path)")
     search_mode = _check_mode(mode, upgrade)

@@ -146,10 +146,11 @@ def _refuse_other_spaces(store: Store, upgrade: Upgrade) -> None:
             "on pairs of the collection's"
         )
     if old.name not in spaces and store.count():
+        alike = [name for name, space in sorted(spaces.items()) if space.dim == old.dim]
+        hint = f"; if that is {alike[0]!r}, fit with its name: --old-name" if alike else ""
         raise SpaceMismatch(
             f"the collection holds vectors of {sorted(spaces)}, none of the upgrade's old space "
-            f"{_name(old)}; if they are of that model, fit with its name: "
-            f"--old-name {min(spaces, default='NAME')}"
+            f"{_name(old)}{hint}"
         )
 
 

@@ -125,7 +125,7 @@ def open_upgraded(uri: str, upgrade: str | Path | None) -> Iterator[Gallery]:
         try:
             loaded = Upgrade.load(folder)
         except ArtifactError as error:
-            if upgrade is None:
+            if upgrade is None and not Path(folder).exists():
                 raise ArtifactError(f"{error}; if it was moved: --upgrade DIR") from error
             raise
         if loaded.id != record.state.upgrade_id:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from crossfade.backfill import Backfill, JobStatus, Throttle, stopping_on_signals
 from crossfade.backfill.item_encoder import ItemEncoder, load_item_encoder
@@ -101,8 +102,8 @@ def _encoder(settings: JobSettings | None, encoder: str | None, source: str | No
     if settings is not None and loaded.name != settings.model:
         raise EncoderMisconfigured(
             f"the upgrade was started with the model {settings.model}, this encoder is "
-            f"{loaded.name}; two models must not mix. If they are one, give it that name: "
-            f"{named}{'&' if '?' in named else '?'}name={settings.model}"
+            f"{loaded.name}; two models must not mix. If they are one, give it that name, by "
+            f"the option name={quote(settings.model, safe=':/@')}"
         )
     return loaded
 

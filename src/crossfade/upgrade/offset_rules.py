@@ -26,6 +26,8 @@ FEWEST_QUERIES, MOST_QUERIES = 200, 2_000
 MOST_TEACHING = 20_000
 _LITTLE_UNEXPLAINED = 0.25
 """A map that leaves less of the new space's variance unexplained needs less of all this."""
+_HARDLY_ANY = 0.5
+"""Of that: what is told by items alone then costs at rank 1 what it gains, if it gains at all."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def offset_of(
     if old_bank is None or not rule.two_encoders.t:
         old_bank = np.empty((0, old.shape[1]), np.float32)
     needed = _needed(left_out)
+    if not rule.new_side:  # told by items
+        needed = max(0.0, (needed - _HARDLY_ANY) / (1.0 - _HARDLY_ANY))
     return ItemOffset(
         mean,
         np.ascontiguousarray(bank),
