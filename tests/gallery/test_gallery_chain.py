@@ -135,7 +135,7 @@ def test_every_item_is_searched_by_its_newest_vector_at_every_coverage(
     gallery = start_gallery(store, upgrade)
     assert gallery.state.phase is Phase.PREPARING
     assert ids(gallery.search(None, ITEMS, query_old=QUERY2, mode="old")) == answers
-    with pytest.raises(GalleryStateError, match="call prepare"):
+    with pytest.raises(GalleryStateError, match=r"still to be mapped, by gallery\.prepare\(\)"):
         gallery.search(QUERY3)
     assert gallery.prepare() == ITEMS
     job = Backfill(gallery, embed(V3))

@@ -87,7 +87,7 @@ def test_a_collection_of_another_space_is_refused(uri: str) -> None:
 def test_an_old_space_of_another_dimension_is_refused(uri: str) -> None:
     with open_store(uri) as store:
         store.ensure_space(Space("old", 3))
-    with pytest.raises(SpaceMismatch, match="3-d"):
+    with pytest.raises(SpaceMismatch, match="have 3 dimensions"):
         open_gallery(uri, make_upgrade())
     with open_store(uri) as store:
         assert set(store.spaces()) == {"old"}, "a refused opening leaves nothing behind"

@@ -10,6 +10,7 @@ of both sides as other tools do (:data:`crossfade.baselines.MERGES`, ``isotonic`
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ from crossfade.embeddings import Pairs
 from crossfade.errors import InvalidInput
 from crossfade.evaluation import METRICS, EvaluationResult, evaluate
 from crossfade.evaluation.figures import has_gain
-from crossfade.fit.api import fit
+from crossfade.fit.api import UnusedQueriesWarning, fit
 from crossfade.fit.methods import METHODS
 from crossfade.fit.settings import ProgressCallback
 from crossfade.upgrade import Mode, Upgrade, can_be_taught
@@ -123,14 +124,17 @@ def fit_method(
     """Fit on the fit rows only, with labels or a log only if the method is one that uses them."""
     pairs: Pairs = data.fit if uses_labels(method) else data.fit.without_labels()
     log = None if _learns_on_the_way(method) else uses_log(method)
-    return fit(
-        pairs,
-        method.partition("+")[0],
-        queries=None if log is None else data.logs[log],
-        seed=seed,
-        epochs=epochs,
-        progress=progress,
-    )
+    with warnings.catch_warnings():
+        # The command says it by itself, see makes_use_of_log.
+        warnings.simplefilter("ignore", UnusedQueriesWarning)
+        return fit(
+            pairs,
+            method.partition("+")[0],
+            queries=None if log is None else data.logs[log],
+            seed=seed,
+            epochs=epochs,
+            progress=progress,
+        )
 
 
 def can_search(upgrade: Upgrade, method: str, mode: str) -> bool:
