@@ -127,7 +127,7 @@ class EncoderUnavailable(EncoderError, ConnectionError):
         self.retry_after_seconds = retry_after_seconds
 
 
-def require_instance(value: object, kind: type | tuple[type, ...], name: str, how: str) -> None:
+def require_instance(value: object, kind: type, name: str, how: str) -> None:
     """Refuse what is of another type before it fails somewhere inside, as a path would.
 
     Args:
@@ -137,6 +137,5 @@ def require_instance(value: object, kind: type | tuple[type, ...], name: str, ho
         InvalidInput: it is of another type.
     """
     if not isinstance(value, kind):
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        wanted = " or ".join(one.__name__ for one in kinds)
-        raise InvalidInput(f"{name} is of type {type(value).__name__}, wanted {wanted}: {how}")
+        got, wanted = type(value).__name__, kind.__name__
+        raise InvalidInput(f"{name} is of type {got}, wanted {wanted}: {how}")

@@ -191,12 +191,12 @@ def _own_pairs(upgrade: Upgrade) -> tuple[Pairs | None, str | None]:
 
 
 def _tell_asked_before(upgrade: Upgrade, log: QueryLog | None, queries: Pairs | None) -> None:
-    """Whether queries are measured by that a map learned from, at least as many as it keeps."""
+    """Whether a map learned from the queries that it is measured by."""
     if queries is None or queries.target.dim != upgrade.target.dim:
         return  # refused later, if it is the width
     known = {} if log is None else {"the recorded ones": log.new}
     if upgrade.offset is not None and upgrade.report.get("queries_used"):
-        # Some of them are kept, if they are very many.
+        # It keeps 2,000 at most.
         known["those that the upgrade was fitted with"] = upgrade.offset.bank
     for which, vectors in known.items():
         if both := count_logged(queries, vectors):

@@ -123,7 +123,7 @@ def _status(
     return Status(
         uri=uri,
         state=state,
-        next=next_command(state, uri, is_told=gallery is None or settings is not None),
+        next=next_command(state, uri, is_told=settings is not None),
         job=job,
         upgrade=gallery.upgrade_id if gallery else None,
         encoder=settings.encoder if settings else None,
